@@ -1,0 +1,56 @@
+package config
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// yamlLine finds the line in the YAML parser's messages.
+var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
+
+// syntax records the parser's message. It stops at the first, so there is only ever one.
+func (r *report) syntax(err error) {
+	line, what := 1, err.Error()
+	if m := yamlLine.FindStringSubmatch(what); m != nil {
+		what = m[2]
+		if n, err := strconv.Atoi(m[1]); err == nil {
+			line = n
+		}
+	}
+	what = "is not YAML: " + strings.Join(strings.Fields(what), " ")
+	r.addAt(line, "file", what, "YAML, indented with spaces, with a space after each colon")
+}
+
+// checkText finds what makes a file no YAML text, with better lines than the parser gives.
+func (r *report) checkText(data []byte) bool {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		r.addAt(1, "file", "is UTF-16 text", "it as UTF-8")
+		return false
+	}
+	line := 0
+	for text := range bytes.Lines(data) {
+		line++
+		r.checkLine(line, text)
+	}
+	return len(r.all) == 0
+}
+
+func (r *report) checkLine(line int, text []byte) {
+	indent := text[:len(text)-len(bytes.TrimLeft(text, " \t"))]
+	rest := bytes.TrimSpace(text)
+	switch {
+	case !utf8.Valid(text):
+		r.addAt(line, "file", "holds bytes that are not UTF-8", "it as UTF-8 text")
+	case bytes.ContainsFunc(text, isControl):
+		r.addAt(line, "file", "holds a control character", "the line without it")
+	case bytes.IndexByte(indent, '\t') >= 0 && len(rest) > 0 && rest[0] != '#':
+		r.addAt(line, "file", "is indented with a tab", "spaces instead of the tab")
+	}
+}
+
+func isControl(r rune) bool {
+	return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f
+}

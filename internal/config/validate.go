@@ -1,0 +1,91 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+)
+
+// check reports what single keys cannot show: what contradicts, repeats or leaves a door open.
+func (c *Config) check(r *report) {
+	c.Listen.TLS.check(r)
+	c.Admin.check(r)
+	if c.Listen.Address == c.Admin.Address && !strings.HasSuffix(c.Admin.Address, ":0") {
+		r.add("admin.address", "is the address of listen too", "another port, such as 127.0.0.1:9090")
+	}
+	byName, byPath := map[string]string{}, map[string]string{}
+	for i := range c.Services {
+		s, at := &c.Services[i], fmt.Sprintf("services[%d]", i)
+		r.unique(byName, s.Name, at+".name", "a name of its own")
+		r.unique(byPath, s.Path, at+".path", "a path of its own")
+		s.check(r, at)
+	}
+}
+
+// unique reports a value that an earlier key has already; empty values are reported elsewhere.
+func (r *report) unique(seen map[string]string, value, path, write string) {
+	if value == "" {
+		return
+	}
+	if first, ok := seen[value]; ok {
+		r.add(path, show(value)+" is taken by "+first, write)
+		return
+	}
+	seen[value] = path
+}
+
+func (t ListenTLS) check(r *report) {
+	checkPair(r, "listen.tls", t.CertFile, t.KeyFile)
+}
+
+// checkPair reports a certificate without its key and a key without its certificate.
+func checkPair(r *report, path, cert, key string) {
+	switch {
+	case cert != "" && key == "":
+		r.add(path+".key_file", "is missing beside cert_file", "key_file: FILE, the certificate's private key")
+	case cert == "" && key != "":
+		r.add(path+".cert_file", "is missing beside key_file", "cert_file: FILE, the key's certificate")
+	}
+}
+
+func (a Admin) check(r *report) {
+	checkPair(r, "admin.tls", a.TLS.CertFile, a.TLS.KeyFile)
+	if a.TLS.ClientCAFile != "" && a.TLS.CertFile == "" && a.TLS.KeyFile == "" {
+		r.add("admin.tls.client_ca_file", "asks for client certificates without TLS", "cert_file and key_file beside it")
+	}
+	if a.TokenFile == "" && a.TLS.ClientCAFile == "" && !isLoopback(a.Address) {
+		r.add("admin.address", show(a.Address)+" is open to other machines without authentication",
+			"a loopback address such as 127.0.0.1:9090, or set admin.token_file or admin.tls.client_ca_file")
+	}
+}
+
+// isLoopback reports whether only this machine can reach the address. Names other than localhost
+// are not looked up: what they mean can change.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+func (s *Service) check(r *report, at string) {
+	ids := map[string]string{}
+	for i, d := range s.Discover {
+		source := fmt.Sprintf("%s.discover[%d]", at, i)
+		if d.Static == nil && !r.bad[source] && !r.badBelow(source) {
+			r.add(source, "names no source", "static: {nodes: [...]}")
+		}
+		if d.Static == nil {
+			continue
+		}
+		for j, n := range d.Static.Nodes {
+			r.unique(ids, n.ID, fmt.Sprintf("%s.static.nodes[%d].id", source, j), "an id of its own")
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package config
+
+import (
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// shape names what a node is, for "is …, not …".
+func shape(n *yaml.Node) string {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return "a section of keys"
+	case yaml.SequenceNode:
+		return "a list"
+	case yaml.AliasNode:
+		return "an alias"
+	}
+	switch n.ShortTag() {
+	case "!!int", "!!float":
+		return "a number"
+	case "!!bool":
+		return "a switch"
+	case "!!null":
+		return "empty"
+	case "!!timestamp":
+		return "a date"
+	}
+	return "text"
+}
+
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
+// keyText is a key as messages show it: bare when it is a plain word, else quoted and shortened.
+func keyText(n *yaml.Node) string {
+	if n.Kind != yaml.ScalarNode {
+		return "(" + shape(n) + ")"
+	}
+	if n.Value != "" && len(n.Value) <= 64 && strings.Trim(n.Value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == "" {
+		return n.Value
+	}
+	return show(n.Value)
+}
+
+func find(keys []Key, name *yaml.Node) *Key {
+	for i := range keys {
+		if name.Kind == yaml.ScalarNode && keys[i].Name == name.Value {
+			return &keys[i]
+		}
+	}
+	return nil
+}
+
+func names(keys []Key) string {
+	words := make([]string, len(keys))
+	for i := range keys {
+		words[i] = keys[i].Name
+	}
+	return orList(words)
+}
+
+// suggestion is the nearest known key, or all of them when none is near.
+func suggestion(name *yaml.Node, keys []Key) string {
+	words := make([]string, len(keys))
+	for i := range keys {
+		words[i] = keys[i].Name
+	}
+	if near := nearest(name.Value, words); near != "" {
+		return near
+	}
+	return orList(words)
+}
+
+// nearest returns the word that at most a third of its letters separate from s, or "".
+func nearest(s string, words []string) string {
+	best, bestAt := "", 0
+	if len(s) > 128 {
+		return ""
+	}
+	for _, w := range words {
+		if n := distance(strings.ToLower(s), strings.ToLower(w)); n <= max(len(w)/3, 1) && (best == "" || n < bestAt) {
+			best, bestAt = w, n
+		}
+	}
+	return best
+}
+
+// distance counts the insertions, deletions and replacements between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func listSample(k *Key) string {
+	if strings.HasPrefix(k.Example, "[") || strings.HasPrefix(k.Example, "a list") {
+		return k.Example
+	}
+	if k.Kind == KindTexts {
+		return "[" + strconv.Quote(k.Example) + "]"
+	}
+	return "- " + names(k.Keys)
+}
