@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -18,29 +17,13 @@ import (
 // TestMain lets the test binary be the node process too, in place of "quorate node".
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "node" {
-		if err := serve(os.Args[2:]); err != nil {
+		if err := mcpnode.Command(context.Background(), os.Args[2:], os.Stdout, os.Stderr); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
-}
-
-func serve(args []string) error {
-	var cfg mcpnode.Config
-	f := flag.NewFlagSet("node", flag.ContinueOnError)
-	f.StringVar(&cfg.Name, "name", "", "")
-	f.StringVar(&cfg.Listen, "listen", "", "")
-	f.StringVar(&cfg.Era, "era", "", "")
-	f.BoolVar(&cfg.JSON, "json", false, "")
-	f.StringVar(&cfg.Journal, "journal", "", "")
-	f.StringVar(&cfg.Gauge, "gauge", "", "")
-	f.DurationVar(&cfg.Updates, "updates", 0, "")
-	if err := f.Parse(args); err != nil {
-		return err
-	}
-	return mcpnode.Run(context.Background(), cfg)
 }
 
 func TestNodesLiveAgainOnTheirAddress(t *testing.T) {

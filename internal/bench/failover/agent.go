@@ -1,0 +1,117 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/quorate/quorate/internal/mcpnode"
+)
+
+// callTimeout bounds one call; a call that takes longer is lost.
+const callTimeout = 10 * time.Second
+
+// CodeUnknown is the JSON-RPC error of a call whose outcome the gateway cannot know.
+const CodeUnknown = -32070
+
+// caller makes tool calls in one era.
+type caller interface {
+	// call returns nil when the tool answered, else a *callError.
+	call(ctx context.Context, tool string, a mcpnode.Args) error
+	close()
+}
+
+// callError is a call without a result.
+type callError struct {
+	Code        int  // JSON-RPC error code, 0 when there was none
+	Status      int  // HTTP status, 0 when there was none
+	SessionLost bool // the agent has to open a new session
+	Err         error
+}
+
+func (e *callError) Error() string {
+	return fmt.Sprintf("code %d, status %d, session lost %v: %v", e.Code, e.Status, e.SessionLost, e.Err)
+}
+
+func (e *callError) Unwrap() error { return e.Err }
+
+// cycle is what every agent calls in turn: a third must not happen twice, and no two calls that are
+// not safe follow each other, since a gap ends with a safe call.
+var cycle = [...]struct {
+	tool         string
+	once, effect bool
+	work         int // milliseconds, ±50 %
+}{
+	{tool: mcpnode.ToolLookup, work: 4},
+	{tool: mcpnode.ToolCharge, once: true, effect: true, work: 4},
+	{tool: mcpnode.ToolLookup, work: 4},
+	{tool: mcpnode.ToolSet, effect: true, work: 2},
+	{tool: mcpnode.ToolEcho},
+	{tool: mcpnode.ToolCharge, once: true, effect: true, work: 4},
+}
+
+// agent calls tools in turn until it is told to stop.
+type agent struct {
+	index  int
+	name   string
+	caller caller
+	rnd    *rand.Rand
+	think  time.Duration
+	rec    *recorder
+	effect []effect // calls with an effect; read when the agent has ended
+}
+
+// effect is what an agent knows of one call with an effect.
+type effect struct {
+	id      string
+	once    bool
+	outcome outcome
+}
+
+func (a *agent) run(ctx context.Context, stop <-chan struct{}) {
+	defer a.caller.close()
+	for i := a.index; ; i++ {
+		select {
+		case <-stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(jitter(a.rnd, a.think)):
+		}
+		a.one(ctx, i)
+	}
+}
+
+// one makes the i-th call and records it.
+func (a *agent) one(ctx context.Context, i int) {
+	step := cycle[i%len(cycle)]
+	args := mcpnode.Args{Key: a.name, WorkMS: int(jitter(a.rnd, time.Duration(step.work)))}
+	switch {
+	case step.effect:
+		args.Call = fmt.Sprintf("%s-%d", a.name, i)
+	case step.tool == mcpnode.ToolEcho:
+		args = mcpnode.Args{Text: a.name, Bytes: 200}
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	sent := time.Now()
+	err := a.caller.call(ctx, step.tool, args)
+	got := time.Now()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // the run was broken off; nothing can be said of this call
+	}
+	o := a.rec.note(a, step.tool, step.once, sent, got, err)
+	if step.effect {
+		a.effect = append(a.effect, effect{id: args.Call, once: step.once, outcome: o})
+	}
+}
+
+// jitter spreads d by ±50 %.
+func jitter(rnd *rand.Rand, d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return d/2 + time.Duration(rnd.Int64N(int64(d)+1))
+}

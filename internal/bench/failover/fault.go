@@ -1,0 +1,137 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/quorate/quorate/internal/mcpnode/pool"
+)
+
+const (
+	// gapLimit ends the wait for a gap; a gap that lasts longer counts with this length.
+	gapLimit = 15 * time.Second
+	// aimLimit bounds the wait for a call in flight on the chosen node.
+	aimLimit = time.Second
+	// unaimed is how many faults come for each one that hits without aiming.
+	unaimed = 4
+)
+
+// faults does one fault after the other, each when every node takes traffic again.
+func (r *run) faults(ctx context.Context) error {
+	var over <-chan time.Time
+	if r.cfg.For > 0 {
+		over = time.After(r.cfg.For)
+	}
+	for i := 0; r.cfg.Kills == 0 || i < r.cfg.Kills; i++ {
+		select {
+		case <-over:
+			return nil
+		case <-ctx.Done():
+			return r.ended(ctx)
+		case <-time.After(jitter(r.rnd, r.cfg.Pause)):
+		}
+		if err := r.fault(ctx, i); err != nil {
+			return err
+		}
+		if err := r.awaitHealthy(ctx); err != nil {
+			return r.orEnded(ctx, err)
+		}
+	}
+	return nil
+}
+
+// ended is how a run without a number of kills is meant to end.
+func (r *run) ended(ctx context.Context) error {
+	if r.cfg.Kills == 0 {
+		return nil
+	}
+	return context.Cause(ctx)
+}
+
+func (r *run) orEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return r.ended(ctx)
+	}
+	return err
+}
+
+// fault hits one node, waits for the gap to end and brings the node back.
+func (r *run) fault(ctx context.Context, i int) error {
+	nodes := r.pool.Nodes()
+	victim := nodes[r.rnd.IntN(len(nodes))]
+	if i%unaimed != 0 {
+		victim = aim(ctx, victim, nodes)
+	}
+	out := newOutage(time.Now(), len(r.agents))
+	r.rec.outage.Store(out)
+	if err := r.hit(victim); err != nil {
+		return err
+	}
+	if victim.InFlight() > 0 {
+		r.busy++
+	}
+	r.event.set("%s of %s (pid %d) with %d calls in flight", r.cfg.Fault, victim.ID, victim.PID(), victim.InFlight())
+	limit := time.NewTimer(gapLimit)
+	defer limit.Stop()
+	select {
+	case <-out.done:
+	case <-limit.C:
+	case <-ctx.Done():
+	}
+	r.rec.outage.Store(nil)
+	gap := out.close(time.Now())
+	if ctx.Err() == nil {
+		r.gaps = append(r.gaps, gap)
+		r.event.gap(gap)
+	}
+	return r.recover(ctx, victim)
+}
+
+// aim waits until the preferred node, or at last any, has a call in flight.
+func aim(ctx context.Context, preferred *pool.Node, nodes []*pool.Node) *pool.Node {
+	limit := time.Now().Add(aimLimit)
+	for time.Now().Before(limit) && ctx.Err() == nil {
+		if preferred.InFlight() > 0 {
+			return preferred
+		}
+		if time.Until(limit) < aimLimit/2 {
+			preferred = nodes[(indexOf(nodes, preferred)+1)%len(nodes)]
+		}
+		_ = pause(ctx, 200*time.Microsecond)
+	}
+	return preferred
+}
+
+func indexOf(nodes []*pool.Node, n *pool.Node) int {
+	for i := range nodes {
+		if nodes[i] == n {
+			return i
+		}
+	}
+	return 0
+}
+
+func (r *run) hit(n *pool.Node) error {
+	if r.cfg.Fault == BlackHole {
+		return n.Freeze()
+	}
+	n.Kill()
+	return nil
+}
+
+// recover brings the node back: a killed one by a new process, a frozen one so or by thawing.
+func (r *run) recover(ctx context.Context, n *pool.Node) error {
+	if r.cfg.Fault == BlackHole && r.rnd.IntN(2) == 0 {
+		r.thawed++
+		return n.Thaw()
+	}
+	n.Kill()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), gapLimit)
+	defer cancel()
+	if err := n.Start(ctx); err != nil {
+		return errors.Join(fmt.Errorf("failover: restart of %s", n.ID), err)
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// outcome is how a call ended for its agent.
+type outcome uint8
+
+const (
+	answered outcome = iota
+	// unknown: the agent was told that the outcome is unknown (-32070).
+	unknown
+	// untold: the call broke off or got a proxy's 5xx; the agent has to guess.
+	untold
+	// refused: the agent was told by another error that the call was not made.
+	refused
+)
+
+func classify(err error) outcome {
+	var e *callError
+	switch {
+	case err == nil:
+		return answered
+	case !errors.As(err, &e):
+		return untold
+	case e.Code == CodeUnknown:
+		return unknown
+	case e.Code != 0 || e.Status == 404 || e.Status == 429 || e.Status == 503:
+		return refused
+	default:
+		return untold
+	}
+}
+
+// maxSamples bounds the failures whose text is kept for the report.
+const maxSamples = 10
+
+// recorder counts what all agents see.
+type recorder struct {
+	calls, onceCalls, lost, unknown, sessions atomic.Int64
+	outage                                    atomic.Pointer[outage]
+	mu                                        sync.Mutex
+	samples                                   []string
+	began                                     time.Time
+}
+
+// note records one call and returns its outcome.
+func (r *recorder) note(a *agent, tool string, once bool, sent, got time.Time, err error) outcome {
+	r.calls.Add(1)
+	if once {
+		r.onceCalls.Add(1)
+	}
+	o := classify(err)
+	switch {
+	case o == answered && !once:
+		if out := r.outage.Load(); out != nil {
+			out.answer(a.index, sent, got)
+		}
+	case o == answered:
+	case !once:
+		r.lost.Add(1)
+	case o == unknown || o == untold:
+		r.unknown.Add(1)
+	}
+	if err != nil {
+		r.failed(a, tool, sent, got, o, err)
+	}
+	return o
+}
+
+func (r *recorder) failed(a *agent, tool string, sent, got time.Time, o outcome, err error) {
+	var e *callError
+	if errors.As(err, &e) && e.SessionLost {
+		r.sessions.Add(1)
+	}
+	if o == unknown && tool == "charge" {
+		return // what a call cut in flight is expected to get
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.samples) < maxSamples {
+		r.samples = append(r.samples, fmt.Sprintf("%s %s at %.3fs after %v: %v",
+			a.name, tool, sent.Sub(r.began).Seconds(), got.Sub(sent).Round(time.Millisecond), err))
+	}
+}
+
+// outage measures the gap of one fault: from its moment to the answer of the last agent's first
+// safe call that was sent after it. A call that was already under way on another node does not
+// count: it says nothing about the fault.
+type outage struct {
+	at   time.Time
+	done chan struct{} // closed when every agent has its answer
+
+	mu   sync.Mutex
+	seen []bool
+	left int
+	gap  time.Duration
+}
+
+func newOutage(at time.Time, agents int) *outage {
+	return &outage{at: at, done: make(chan struct{}), seen: make([]bool, agents), left: agents}
+}
+
+func (o *outage) answer(agent int, sent, got time.Time) {
+	if sent.Before(o.at) {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.seen[agent] {
+		return
+	}
+	o.seen[agent] = true
+	o.gap = max(o.gap, got.Sub(o.at))
+	if o.left--; o.left == 0 {
+		close(o.done)
+	}
+}
+
+// close returns the gap; one that has not ended is as long as it lasted until now.
+func (o *outage) close(now time.Time) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.left > 0 {
+		return now.Sub(o.at)
+	}
+	return o.gap
+}

@@ -1,0 +1,115 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/quorate/quorate/internal/mcpnode"
+)
+
+// sdkAgent is a go-sdk client with a subscription. In the modern era it finds its protocol by the
+// client's own discover probe; in the legacy era it is pinned to a version.
+type sdkAgent struct {
+	url     string
+	legacy  bool
+	http    *http.Client
+	session *mcp.ClientSession
+	ended   chan struct{} // closed when session has ended
+	updates atomic.Int64
+	last    atomic.Int64  // unix nanoseconds of the last update
+	silent  time.Duration // since the last update, when the agent ended
+}
+
+func newSDKAgent(url string, legacy bool) *sdkAgent {
+	return &sdkAgent{url: url, legacy: legacy, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}}
+}
+
+func (s *sdkAgent) close() {
+	s.silent = time.Since(time.Unix(0, s.last.Load()))
+	if s.session != nil {
+		_ = s.session.Close()
+		<-s.ended
+	}
+	s.http.CloseIdleConnections()
+}
+
+// open connects and subscribes.
+func (s *sdkAgent) open(ctx context.Context) error {
+	client := mcp.NewClient(&mcp.Implementation{Name: "agent", Version: "1"}, &mcp.ClientOptions{
+		ResourceUpdatedHandler: func(context.Context, *mcp.ResourceUpdatedNotificationRequest) {
+			s.updates.Add(1)
+			s.last.Store(time.Now().UnixNano())
+		},
+	})
+	opts := &mcp.ClientSessionOptions{}
+	if s.legacy {
+		opts.ProtocolVersion = versionLegacy
+	}
+	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: s.url, HTTPClient: s.http}, opts)
+	if err != nil {
+		return sdkError(err, false)
+	}
+	if !s.legacy && session.InitializeResult().ProtocolVersion != versionModern {
+		_ = session.Close()
+		return &callError{Err: errors.New("modern agent was taken for a legacy one: " + session.InitializeResult().ProtocolVersion)}
+	}
+	if err := session.Subscribe(ctx, &mcp.SubscribeParams{URI: mcpnode.UpdatesURI}); err != nil {
+		_ = session.Close()
+		return sdkError(err, false)
+	}
+	s.session, s.ended = session, make(chan struct{})
+	go func() { defer close(s.ended); _ = session.Wait() }()
+	return nil
+}
+
+func (s *sdkAgent) call(ctx context.Context, tool string, a mcpnode.Args) error {
+	if s.session == nil {
+		if err := s.open(ctx); err != nil {
+			return err
+		}
+	}
+	res, err := s.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: a})
+	switch {
+	case err == nil && res.IsError:
+		return &callError{Code: 1, Err: errors.New("tool failed")}
+	case err == nil:
+		return nil
+	}
+	dead := s.isDead(err)
+	if dead {
+		_ = s.session.Close()
+		<-s.ended
+		s.session = nil
+	}
+	return sdkError(err, dead)
+}
+
+// isDead reports whether the client gave its session up because of err. An error of the protocol
+// never ends a session; after another one the client may take a moment to close.
+func (s *sdkAgent) isDead(err error) bool {
+	var rpc *jsonrpc.Error
+	if errors.As(err, &rpc) && !errors.Is(err, mcp.ErrConnectionClosed) {
+		return false
+	}
+	select {
+	case <-s.ended:
+		return true
+	case <-time.After(100 * time.Millisecond):
+		return false
+	}
+}
+
+func sdkError(err error, dead bool) *callError {
+	e := &callError{Err: err, SessionLost: dead}
+	var rpc *jsonrpc.Error
+	if errors.As(err, &rpc) {
+		e.Code = int(rpc.Code)
+	}
+	return e
+}
