@@ -33,8 +33,8 @@ type Config struct {
 type Listen struct {
 	Address        string        `yaml:"address" default:"127.0.0.1:8080" is:"address" example:"127.0.0.1:8080" restart:"true" doc:"HOST:PORT to listen on; port 0 takes a free one; an empty host means every interface."`
 	TLS            ListenTLS     `yaml:"tls" doc:"Serve HTTPS. Both files or neither; changed files are read again without a restart."`
-	AllowedHosts   []string      `yaml:"allowed_hosts" is:"host" max:"1000" example:"mcp.example.com" doc:"Names accepted in the Host header besides loopback names and the listen address; * accepts all. Defends against DNS rebinding."`
-	AllowedOrigins []string      `yaml:"allowed_origins" is:"origin" max:"1000" example:"https://app.example.com" doc:"Origins accepted besides the gateway's own; * accepts all. Requests without an Origin header are not affected."`
+	AllowedHosts   []string      `yaml:"allowed_hosts" is:"host" max:"1000" example:"mcp.example.com" doc:"Names accepted in the Host header, without a port; * accepts all. Empty: loopback names on a loopback address, any name elsewhere. Defends against DNS rebinding."`
+	AllowedOrigins []string      `yaml:"allowed_origins" is:"origin" max:"1000" example:"https://app.example.com" doc:"Origins accepted besides the host that the page itself came from; * accepts all. Empty: pages of loopback hosts may also speak to a loopback gateway. A request without an Origin header is not affected."`
 	MaxBody        Size          `yaml:"max_body" default:"4MiB" min:"1KiB" max:"1GiB" doc:"Largest request body; a larger one gets HTTP 413. Responses have no limit."`
 	HeaderTimeout  time.Duration `yaml:"header_timeout" default:"10s" min:"10ms" max:"10m" restart:"true" doc:"How long an agent may take to send a request's headers."`
 	BodyTimeout    time.Duration `yaml:"body_timeout" default:"30s" min:"10ms" max:"1h" restart:"true" doc:"How long an agent may take to send a request's body. There is no limit on how long a call may run."`

@@ -130,13 +130,13 @@ func checkGlob(s string) *fault {
 }
 
 func checkHost(s string) *fault {
-	if s == "*" || isHost(strings.Trim(s, "[]")) {
+	if s == "*" || isHost(s) {
 		return nil
 	}
 	if host, port, err := net.SplitHostPort(s); err == nil && isPort(port) && isHost(host) {
-		return nil
+		return &fault{show(s) + " has a port", show(host) + ": the port is not compared"}
 	}
-	return &fault{show(s) + " is not a host name", "a name such as mcp.example.com, with a port or without, or *"}
+	return &fault{show(s) + " is not a host name", "a name such as mcp.example.com, an IP address, or *"}
 }
 
 func checkOrigin(s string) *fault {

@@ -57,10 +57,11 @@ type Retry struct {
 
 // Breaker is the circuit breaker in front of each node.
 type Breaker struct {
-	Window         time.Duration `yaml:"window" default:"30s" min:"1s" max:"1h" doc:"Time over which outcomes are counted."`
+	Window         time.Duration `yaml:"window" default:"10s" min:"10ms" max:"1h" doc:"Time over which outcomes are counted."`
 	FailurePercent int           `yaml:"failure_percent" default:"50" min:"1" max:"100" doc:"Share of failed attempts in the window that opens the breaker."`
-	MinCalls       int           `yaml:"min_calls" default:"20" min:"1" max:"100000" doc:"Attempts in the window below which the breaker never opens."`
-	Open           time.Duration `yaml:"open" default:"5s" min:"10ms" max:"1h" doc:"How long an open breaker refuses attempts before it lets one through to try the node."`
+	MinCalls       int           `yaml:"min_calls" default:"20" min:"1" max:"100000" doc:"Attempts in the window below which that share opens nothing."`
+	Consecutive    int           `yaml:"consecutive" default:"5" min:"1" max:"100000" doc:"Failed attempts in a row that open the breaker, however long they took."`
+	Open           time.Duration `yaml:"open" default:"1s" min:"10ms" max:"1h" doc:"How long an open breaker refuses attempts before it lets one through to try the node."`
 }
 
 // Balance says how requests are spread.

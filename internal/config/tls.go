@@ -8,30 +8,23 @@ import (
 	"fmt"
 )
 
-// ServerTLS returns a server's TLS settings from PEM files. The files are read again when they
-// change; while they are bad the last good ones serve. With clientCAFile, client certificates are
-// asked for and verified when given (tls.VerifyClientCertIfGiven): the caller decides who needs
-// one. TLS 1.2 is the least accepted version; NextProtos is left to the caller.
+// ServerTLS returns an HTTP server's TLS settings from PEM files. The files are read again when
+// they change; while they are bad the last good ones serve. With clientCAFile, client certificates
+// are asked for and verified when given (tls.VerifyClientCertIfGiven): the caller decides who needs
+// one. TLS 1.2 is the least accepted version; HTTP/2 and HTTP/1.1 are offered.
 func ServerTLS(certFile, keyFile, clientCAFile string) (*tls.Config, error) {
-	load := func() (*tls.Config, error) { return loadTLS(certFile, keyFile, clientCAFile) }
 	files := []string{certFile, keyFile}
 	if clientCAFile != "" {
 		files = append(files, clientCAFile)
 	}
-	current, err := newReloaded(load, files...)
+	current, err := newReloaded(func() (*tls.Config, error) {
+		return loadTLS(certFile, keyFile, clientCAFile)
+	}, files...)
 	if err != nil {
 		return nil, fmt.Errorf("config: tls: %w", err)
 	}
 	outer := current.get().Clone()
-	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		c := current.get()
-		if len(outer.NextProtos) == 0 {
-			return c, nil
-		}
-		c = c.Clone()
-		c.NextProtos = outer.NextProtos
-		return c, nil
-	}
+	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return current.get(), nil }
 	return outer, nil
 }
 
@@ -40,7 +33,10 @@ func loadTLS(certFile, keyFile, clientCAFile string) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}}
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert},
+		NextProtos: []string{"h2", "http/1.1"}, // http.Server does not see the settings of GetConfigForClient
+	}
 	if clientCAFile == "" {
 		return c, nil
 	}
