@@ -1,0 +1,141 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"time"
+
+	"github.com/quorate/quorate/gateway/breaker"
+)
+
+// probeRun is one suspect probe that everybody who suspects the node meanwhile waits for.
+type probeRun struct {
+	done  chan struct{}
+	alive bool // valid once done is closed
+}
+
+// suspectConn runs when an exchange has waited for response headers longer than Config.Suspect. The
+// node is asked on another connection, and asked again, ever more seldom, as long as the call waits:
+// a slow call is never cut while its node answers anything at all.
+func (n *Node) suspectConn(c *conn) {
+	if !n.Alive() {
+		return
+	}
+	wait := min(2*time.Duration(c.wait.Load()), 5*time.Second)
+	c.wait.Store(int64(wait))
+	if c.waiting.Load() {
+		c.suspect.Reset(wait)
+	}
+}
+
+// Suspect asks the node for a sign of life in the background.
+func (n *Node) Suspect() { go n.Alive() }
+
+// Alive asks the node for any answer at all, within Config.Probe, and declares it dead if there is
+// none. Callers at one time share one probe.
+func (n *Node) Alive() bool {
+	if n.Dead() {
+		return false
+	}
+	run := &probeRun{done: make(chan struct{})}
+	for !n.probing.CompareAndSwap(nil, run) {
+		if other := n.probing.Load(); other != nil {
+			<-other.done
+			return other.alive
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Probe)
+	defer cancel()
+	err := n.cfg.Alive(ctx)
+	run.alive = err == nil
+	if err != nil {
+		n.die("suspect probe failed", err)
+	}
+	n.probing.Store(nil)
+	close(run.done)
+	return run.alive
+}
+
+// die declares the node dead for everybody: the signal first, then every connection, so that whoever
+// sees its connection break already knows why.
+func (n *Node) die(why string, cause error) {
+	l := n.life.Load()
+	if !l.diedAt.CompareAndSwap(0, time.Now().UnixNano()) {
+		return
+	}
+	close(l.down)
+	n.cfg.Observer.NodeFailed(n.cfg.ID, true)
+	n.pool.closeAll()
+	n.cfg.Logger.Warn("node is dead", "node", string(n.cfg.ID), "why", why, "cause", cause.Error())
+}
+
+// Revive ends a death, if the node was seen well after it. It returns whether the node is alive now.
+func (n *Node) Revive(lastSeen time.Time) bool {
+	l := n.life.Load()
+	died := l.diedAt.Load()
+	if died == 0 {
+		return true
+	}
+	if lastSeen.UnixNano() <= died {
+		return false
+	}
+	n.ewma.Reset()
+	n.life.CompareAndSwap(l, &life{down: make(chan struct{})})
+	return true
+}
+
+// Leave takes the node out of use for good: whoever is pinned to it is told as in a death, calls under
+// way end by themselves.
+func (n *Node) Leave() {
+	l := n.life.Load()
+	if l.diedAt.CompareAndSwap(0, time.Now().UnixNano()) {
+		close(l.down)
+	}
+	n.pool.retire()
+}
+
+// refused turns a failed connect into an *Error. A node that refuses is dead at once; one that only
+// did not answer in time is asked again, since a lost SYN says little.
+func (n *Node) refused(ctx context.Context, report func(breaker.Outcome), err error) error {
+	e := &Error{Node: n.cfg.ID, Progress: NotSent, Failure: Refused, Err: err}
+	if ctx.Err() != nil {
+		e.Failure, e.Err = Canceled, context.Cause(ctx)
+		report(breaker.Ignored)
+		return e
+	}
+	n.failures.Add(1)
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		n.die("connection refused", err)
+	} else {
+		n.Suspect()
+	}
+	report(outcome(e, n.Dead()))
+	return e
+}
+
+// fail classifies a broken exchange and tells the observer.
+func (n *Node) fail(ctx context.Context, c *conn, p Progress, err error) *Error {
+	e := &Error{Node: n.cfg.ID, Progress: p, Failure: Reset, Err: err}
+	switch {
+	case n.Dead():
+		e.Failure = Dead
+	case ctx.Err() != nil:
+		e.Failure, e.Err = Canceled, context.Cause(ctx)
+		return e
+	case errors.Is(err, syscall.ETIMEDOUT):
+		n.die("bytes stayed unacknowledged", err)
+		e.Failure = Dead
+	case !c.ended:
+		e.Failure = Malformed
+	case !n.Alive():
+		// A broken connection is all a killed process leaves; whether the node is gone decides what a
+		// retry costs and what its breaker should think after a restart.
+		e.Failure = Dead
+	}
+	n.failures.Add(1)
+	if e.Failure != Dead {
+		n.cfg.Observer.NodeFailed(n.cfg.ID, false)
+	}
+	return e
+}

@@ -1,0 +1,232 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/gateway/balance"
+	"github.com/quorate/quorate/gateway/breaker"
+	"github.com/quorate/quorate/regions"
+)
+
+// Observer is told what traffic saw of a node. Calls must not block.
+type Observer interface {
+	// NodeFailed reports a failure; dead says that the node refused a connect, left a suspect probe
+	// unanswered or stopped acknowledging bytes, so that nobody should use it.
+	NodeFailed(id regions.NodeID, dead bool)
+}
+
+// Config is what a Node needs. Every field without a default is required.
+type Config struct {
+	ID          regions.NodeID
+	URL         string
+	Connect     time.Duration                   // bound of dial and handshake; default 250 ms
+	Suspect     time.Duration                   // no response headers for this long starts a probe; default 300 ms
+	Probe       time.Duration                   // bound of that probe; default 400 ms
+	UserTimeout time.Duration                   // TCP_USER_TIMEOUT; default Connect + Suspect + Probe
+	TLS         *tls.Config                     // for https; nil means the system's roots
+	Alive       func(ctx context.Context) error // asks the node, on a connection of its own, for any answer at all
+	Breaker     *breaker.Breaker
+	Observer    Observer
+	Logger      *slog.Logger
+}
+
+func (c *Config) withDefaults() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	set(&c.Connect, 250*time.Millisecond)
+	set(&c.Suspect, 300*time.Millisecond)
+	set(&c.Probe, 400*time.Millisecond)
+	set(&c.UserTimeout, c.Connect+c.Suspect+c.Probe)
+}
+
+// Node is one MCP server process as the data plane uses it. It outlives routing tables.
+type Node struct {
+	cfg    Config
+	target string // request target: the MCP endpoint's path
+	host   string // the node's own name: what it checks against DNS rebinding
+	dialer dialer
+	pool   *pool
+	shapes map[string]*http.Request // what http.ReadResponse needs to know of a request, by method
+
+	life     atomic.Pointer[life]
+	probing  atomic.Pointer[probeRun]
+	inFlight atomic.Int64
+	attempts atomic.Uint64
+	failures atomic.Uint64
+	ewma     balance.EWMA
+}
+
+// life is the span between two deaths of a node.
+type life struct {
+	down   chan struct{} // closed at death
+	diedAt atomic.Int64  // Unix nanoseconds; 0 while alive
+}
+
+// New returns a node that is taken for alive until something proves otherwise.
+func New(cfg Config) (*Node, error) {
+	cfg.withDefaults()
+	u, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("upstream: node %s: %w", cfg.ID, err)
+	}
+	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, fmt.Errorf("upstream: node %s: %q is not an http or https URL", cfg.ID, cfg.URL)
+	}
+	if cfg.ID == "" || cfg.Alive == nil || cfg.Breaker == nil || cfg.Observer == nil || cfg.Logger == nil {
+		return nil, errors.New("upstream: node: id, alive, breaker, observer and logger are required")
+	}
+	n := &Node{cfg: cfg, target: u.EscapedPath(), host: u.Host, pool: newPool(), shapes: make(map[string]*http.Request)}
+	if n.target == "" {
+		n.target = "/"
+	}
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
+		n.shapes[m] = &http.Request{Method: m}
+	}
+	n.dialer = dialer{address: address(u), connect: cfg.Connect, userTimeout: cfg.UserTimeout}
+	if u.Scheme == "https" {
+		n.dialer.tls = tlsFor(cfg.TLS, u.Hostname())
+	}
+	n.life.Store(&life{down: make(chan struct{})})
+	return n, nil
+}
+
+func address(u *url.URL) string {
+	if u.Port() != "" {
+		return u.Host
+	}
+	if u.Scheme == "https" {
+		return net.JoinHostPort(u.Hostname(), "443")
+	}
+	return net.JoinHostPort(u.Hostname(), "80")
+}
+
+func tlsFor(base *tls.Config, name string) *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if base != nil {
+		c = base.Clone()
+	}
+	if c.ServerName == "" {
+		c.ServerName = name
+	}
+	c.NextProtos = []string{"http/1.1"}
+	return c
+}
+
+// ID returns the node's id.
+func (n *Node) ID() regions.NodeID { return n.cfg.ID }
+
+// URL returns the MCP endpoint as configured.
+func (n *Node) URL() string { return n.cfg.URL }
+
+// InFlight returns the number of attempts that have not ended, response bodies included.
+func (n *Node) InFlight() int64 { return n.inFlight.Load() }
+
+// Attempts returns how many attempts were started and how many of them failed.
+func (n *Node) Attempts() (started, failed uint64) { return n.attempts.Load(), n.failures.Load() }
+
+// Latency returns the peak EWMA of the time to response headers, as of now.
+func (n *Node) Latency() time.Duration { return n.ewma.Value(time.Now()) }
+
+// EWMA returns the latency estimate itself, for balancing.
+func (n *Node) EWMA() *balance.EWMA { return &n.ewma }
+
+// BreakerState returns "closed", "open" or "half_open".
+func (n *Node) BreakerState() string { return n.cfg.Breaker.State() }
+
+// Down returns a channel that is closed when the node is declared dead. After a recovery it is another one.
+func (n *Node) Down() <-chan struct{} { return n.life.Load().down }
+
+// Dead reports whether the node is declared dead now.
+func (n *Node) Dead() bool { return n.life.Load().diedAt.Load() != 0 }
+
+func (n *Node) shape(method string) *http.Request {
+	if r, ok := n.shapes[method]; ok {
+		return r
+	}
+	return &http.Request{Method: method}
+}
+
+// Do makes one attempt. Any status is a response; an error is always an *Error. The response's body
+// must be closed, and its reads can fail with an *Error whose progress is Responding.
+// There is no total timeout: a call ends when it answers, when ctx ends, or when its node is dead.
+func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
+	report, err := n.cfg.Breaker.Allow()
+	if err != nil {
+		return nil, &Error{Node: n.cfg.ID, Progress: NotSent, Failure: BreakerOpen, Err: err}
+	}
+	n.attempts.Add(1)
+	n.inFlight.Add(1)
+	began := time.Now()
+	c := n.pool.take(began)
+	if c == nil {
+		if c, err = n.connect(ctx); err != nil {
+			n.inFlight.Add(-1)
+			return nil, n.refused(ctx, report, err)
+		}
+	}
+	x := &exchange{node: n, conn: c, ctx: ctx, report: report}
+	resp, err := x.start(r)
+	if err != nil {
+		progress := NotSent
+		if c.written > 0 {
+			progress = Sent
+		}
+		failure := n.fail(ctx, c, progress, err)
+		report(outcome(failure, n.Dead()))
+		x.finish(false)
+		return nil, failure
+	}
+	n.observe(began, resp.StatusCode, report)
+	return resp, nil
+}
+
+// observe counts an answer: a server error is a failure for the breaker, whatever its body says.
+func (n *Node) observe(began time.Time, status int, report func(breaker.Outcome)) {
+	now := time.Now()
+	// Slow tools would otherwise make their node look slow for everything else.
+	n.ewma.Observe(now, min(now.Sub(began), time.Second))
+	if status >= 500 {
+		n.failures.Add(1)
+		report(breaker.Failure)
+		return
+	}
+	report(breaker.Success)
+}
+
+func (n *Node) connect(ctx context.Context) (*conn, error) {
+	c, err := n.dialer.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.suspect = time.AfterFunc(time.Hour, func() { n.suspectConn(c) })
+	c.suspect.Stop()
+	n.pool.add(c)
+	return c, nil
+}
+
+// outcome is what the breaker is told. A death is verification's matter: if it counted here as well, a
+// node that was killed and restarted would stay shut out by the calls that died with it.
+func outcome(e *Error, dead bool) breaker.Outcome {
+	if e.Failure == Canceled || dead {
+		return breaker.Ignored
+	}
+	return breaker.Failure
+}
+
+// Close ends all connections. The node must not be used afterwards.
+func (n *Node) Close() { n.pool.closeAll() }
+
+// CloseIdle ends connections that were idle too long; called now and then by the owner.
+func (n *Node) CloseIdle() { n.pool.closeIdle(time.Now()) }

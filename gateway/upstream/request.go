@@ -1,0 +1,89 @@
+package upstream
+
+import (
+	"bufio"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Request is one message for a node. Its header is the agent's, read but never changed: what belongs
+// to the agent's own connection is left out while it is written.
+type Request struct {
+	Method string
+	Query  string      // raw query, without the question mark
+	Header http.Header // canonical keys
+	Set    []Field     // written instead of the header's fields of the same name; an empty value removes
+	Body   []byte      // nil for none
+}
+
+// Field is one header field the gateway sets itself.
+type Field struct{ Name, Value string }
+
+// hop reports whether a field belongs to one connection (RFC 9110 section 7.6.1), is written by this
+// package itself, or would stop the gateway from reading the answer (compressed events).
+// Origin and the fetch metadata were checked at the gateway; a node would compare them with its own name.
+func hop(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
+		"Te", "Trailer", "Transfer-Encoding", "Upgrade", "Host", "Content-Length", "Expect",
+		"Accept-Encoding", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest":
+		return true
+	}
+	return false
+}
+
+func (r *Request) overridden(name string) bool {
+	for i := range r.Set {
+		if strings.EqualFold(r.Set[i].Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// writeHead writes the request line and the header section.
+func (r *Request) writeHead(w *bufio.Writer, target, host string) {
+	w.WriteString(r.Method)
+	w.WriteByte(' ')
+	w.WriteString(target)
+	if r.Query != "" {
+		w.WriteByte('?')
+		w.WriteString(r.Query)
+	}
+	w.WriteString(" HTTP/1.1\r\nHost: ")
+	w.WriteString(host)
+	w.WriteString("\r\n")
+	for name, values := range r.Header {
+		if hop(name) || r.overridden(name) {
+			continue
+		}
+		for _, v := range values {
+			writeField(w, name, v)
+		}
+	}
+	for _, f := range r.Set {
+		if f.Value != "" {
+			writeField(w, f.Name, f.Value)
+		}
+	}
+	if r.Body != nil {
+		w.WriteString("Content-Length: ")
+		w.Write(strconv.AppendInt(w.AvailableBuffer(), int64(len(r.Body)), 10))
+		w.WriteString("\r\n")
+	}
+	w.WriteString("\r\n") // errors of a bufio.Writer stick and are seen at its Flush
+}
+
+// writeField leaves out a value that would end its line: it could smuggle a field of its own.
+func writeField(w *bufio.Writer, name, value string) {
+	for i := 0; i < len(value); i++ {
+		if value[i] == '\r' || value[i] == '\n' {
+			return
+		}
+	}
+	w.WriteString(name)
+	w.WriteString(": ")
+	w.WriteString(value)
+	w.WriteString("\r\n")
+}
