@@ -66,8 +66,8 @@ func New(c Config) (*Breaker, error) {
 		return nil, err
 	}
 	b := &Breaker{
-		deadline:    c.ProbeDeadline,
-		notify:      notifier{fn: c.OnChange},
+		deadline: c.ProbeDeadline,
+		notify:   notifier{fn: c.OnChange},
 	}
 	b.enter(gobreaker.StateClosed)
 	b.cb = gobreaker.NewTwoStepCircuitBreaker[struct{}](gobreaker.Settings{
