@@ -44,8 +44,8 @@ type runeRange struct{ lo, hi rune }
 // CompileGlob reads a pattern in the syntax of path.Match, but that `*` also crosses slashes, as
 // resource URIs have them:
 //
-//	*       any text, also none       [a-z]  one rune of the set    \c  the rune c itself
-//	?       any one rune              [^a-z] one rune not of it
+//   - any text, also none       [a-z]  one rune of the set    \c  the rune c itself
+//     ?       any one rune              [^a-z] one rune not of it
 func CompileGlob(pattern string) (*Glob, error) {
 	if len(pattern) > MaxPattern {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrPattern, MaxPattern)
