@@ -48,7 +48,3 @@ func Alive(ctx context.Context, client *http.Client, url string) error {
 	_ = resp.Body.Close() // the header was the answer
 	return nil
 }
-
-// maxHeader bounds the header of any answer to a check, in bytes.
-const maxHeader = 64 << 10
-

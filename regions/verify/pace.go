@@ -9,7 +9,7 @@ import (
 const (
 	firstBackoff = 50 * time.Millisecond  // first re-check of a node that went down
 	comingUp     = 100 * time.Millisecond // re-check between the first and the last good check of a recovery
-	minSpacing   = 50 * time.Millisecond  // least time between two checks of one node, whoever asks for them
+	minSpacing   = 250 * time.Millisecond // least time between two checks of one node, whoever asks for them
 	jitter       = 0.10                   // every wait is drawn from ±10 %, so that gateways and nodes spread out
 )
 
