@@ -5,10 +5,8 @@ package pool
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -46,11 +44,12 @@ type Pool struct {
 // Node is one place in the pool: an address with at most one process at a time.
 type Node struct {
 	Spec
-	group   *child.Group
-	cfg     Config
-	address string
-	gauge   *mcpnode.Gauge
-	process *child.Process
+	group    *child.Group
+	cfg      Config
+	address  string
+	reserved io.Closer // keeps address from other pools while no process holds it
+	gauge    *mcpnode.Gauge
+	process  *child.Process
 }
 
 // Start starts every node and waits until they serve.
@@ -60,7 +59,7 @@ func Start(ctx context.Context, group *child.Group, cfg Config) (*Pool, error) {
 	}
 	p := &Pool{group: group, cfg: cfg}
 	for _, s := range cfg.Nodes {
-		n, err := newNode(group, cfg, s, p.taken())
+		n, err := newNode(group, cfg, s)
 		if err != nil {
 			p.Close()
 			return nil, err
@@ -72,14 +71,6 @@ func Start(ctx context.Context, group *child.Group, cfg Config) (*Pool, error) {
 		}
 	}
 	return p, nil
-}
-
-func (p *Pool) taken() map[string]bool {
-	taken := map[string]bool{}
-	for _, n := range p.nodes {
-		taken[n.address] = true
-	}
-	return taken
 }
 
 // Nodes returns the nodes in the order of the configuration.
@@ -105,16 +96,18 @@ func (p *Pool) Close() {
 			n.process.Kill()
 		}
 		n.gauge.Close()
+		_ = n.reserved.Close()
 	}
 }
 
-func newNode(group *child.Group, cfg Config, s Spec, taken map[string]bool) (*Node, error) {
+func newNode(group *child.Group, cfg Config, s Spec) (*Node, error) {
 	n := &Node{Spec: s, group: group, cfg: cfg}
 	var err error
-	if n.address, err = freeAddress(taken); err != nil {
+	if n.gauge, err = mcpnode.OpenGauge(n.file("gauge")); err != nil {
 		return nil, err
 	}
-	if n.gauge, err = mcpnode.OpenGauge(n.file("gauge")); err != nil {
+	if n.address, n.reserved, err = reserve(); err != nil {
+		n.gauge.Close()
 		return nil, err
 	}
 	return n, nil
@@ -169,32 +162,3 @@ func (n *Node) Freeze() error { return n.process.Signal(syscall.SIGSTOP) }
 
 // Thaw lets a frozen process go on where it was.
 func (n *Node) Thaw() error { return n.process.Signal(syscall.SIGCONT) }
-
-// Ports outside the ephemeral range of Linux (32768..60999): while a node is dead, an outgoing
-// connection could otherwise be given the node's port and keep it from listening again, or even
-// connect to itself.
-const (
-	firstPort = 20000
-	lastPort  = 32000
-)
-
-var errNoPort = errors.New("pool: no free port in 20000..32000")
-
-// freeAddress finds a port that nothing listens on. It starts at a place that depends on the
-// process id, so that two test binaries running side by side rarely meet.
-func freeAddress(taken map[string]bool) (string, error) {
-	const span = lastPort - firstPort
-	at := syscall.Getpid() * 61 % span
-	for i := range span {
-		address := fmt.Sprintf("127.0.0.1:%d", firstPort+(at+i)%span)
-		if taken[address] {
-			continue
-		}
-		ln, err := net.Listen("tcp", address)
-		if err != nil {
-			continue
-		}
-		return address, ln.Close()
-	}
-	return "", errNoPort
-}
