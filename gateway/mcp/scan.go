@@ -61,7 +61,10 @@ func Scan(body []byte) (Envelope, error) {
 	if err != nil {
 		return env, err
 	}
-	return env, s.end()
+	if err := s.end(); err != nil {
+		return Envelope{}, err
+	}
+	return env, nil
 }
 
 func firstByte(body []byte) int {

@@ -20,7 +20,7 @@ type Event struct {
 	// means nothing but that the stream lives.
 	Comment bool
 	// Raw is the event exactly as it came, with the blank line that ends it. The Raws of a stream's
-	// events are the whole stream. AppendEvent ignores it.
+	// events are the whole stream, but for a byte order mark. AppendEvent ignores it.
 	Raw []byte
 }
 
@@ -62,9 +62,7 @@ func (r *EventReader) Next() (Event, error) {
 		if r.frame() {
 			raw := r.buf[r.start:r.line:r.line]
 			if len(raw) > r.max {
-				r.err = fmt.Errorf("%w: more than %d bytes", ErrEventTooLarge, r.max)
-				r.start, r.line, r.buf = 0, 0, nil
-				return Event{}, r.err
+				return Event{}, r.tooLarge()
 			}
 			r.start = r.line
 			return r.parse(raw), nil
@@ -108,8 +106,7 @@ func (r *EventReader) fill() error {
 	case r.err != nil:
 		return r.final()
 	case len(r.buf)-r.start > r.max:
-		r.err = fmt.Errorf("%w: more than %d bytes", ErrEventTooLarge, r.max)
-		return r.err
+		return r.tooLarge()
 	}
 	r.makeRoom()
 	for range 100 { // as bufio: a reader that gives neither bytes nor an error is broken
@@ -125,6 +122,12 @@ func (r *EventReader) fill() error {
 		}
 	}
 	r.err = io.ErrNoProgress
+	return r.err
+}
+
+func (r *EventReader) tooLarge() error {
+	r.err = fmt.Errorf("%w: more than %d bytes", ErrEventTooLarge, r.max)
+	r.buf, r.start, r.line, r.open, r.ends = nil, 0, 0, false, lineEnds{}
 	return r.err
 }
 
@@ -145,7 +148,7 @@ func (r *EventReader) makeRoom() {
 		r.start = 0
 	}
 	if len(r.buf) == cap(r.buf) {
-		size := max(firstBuffer, min(2*cap(r.buf), r.max+2))
+		size := max(firstBuffer, min(4*cap(r.buf), r.max+2))
 		r.buf = append(make([]byte, 0, size), r.buf...)
 	}
 }
