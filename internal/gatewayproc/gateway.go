@@ -1,0 +1,165 @@
+// Package gatewayproc runs the quorate binary as a process in front of given nodes and reads its admin
+// listener, for the conformance run, the benches and the tests with other people's peers. It must not
+// know what goes through the gateway.
+package gatewayproc
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/quorate/quorate/internal/admin"
+	"github.com/quorate/quorate/internal/child"
+)
+
+const (
+	// startTimeout bounds the time until the gateway serves and every node is verified.
+	startTimeout = 20 * time.Second
+	// maxAdmin bounds one answer of the admin listener, in bytes.
+	maxAdmin = 16 << 20
+)
+
+// ErrNotReady is returned when the gateway serves but does not take every node.
+var ErrNotReady = errors.New("gatewayproc: not every node is healthy")
+
+// Node is one place of the pool.
+type Node struct{ ID, URL string }
+
+// Config describes one gateway process with one service, at /mcp.
+type Config struct {
+	Binary  string // the quorate binary
+	Dir     string // the configuration file is written here
+	Nodes   []Node // at least one
+	Service string // more YAML of the service, indented by four spaces; "" adds none
+	Gateway string // more YAML of the gateway, not indented; "" adds none
+	Env     []string
+	// Command is put before the binary, for example taskset with its arguments.
+	Command []string
+	Log     io.Writer // the gateway's log; nil drops it
+}
+
+// Gateway is one running `quorate serve`.
+type Gateway struct {
+	process       *child.Process
+	listen, admin string
+	nodes         int
+	http          *http.Client
+}
+
+// Start starts a gateway and waits until it serves and has verified every node.
+func Start(ctx context.Context, group *child.Group, cfg Config) (*Gateway, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	file := filepath.Join(cfg.Dir, "quorate.yaml")
+	if err := os.WriteFile(file, []byte(document(cfg)), 0o600); err != nil {
+		return nil, fmt.Errorf("gatewayproc: %w", err)
+	}
+	argv := append(append([]string{}, cfg.Command...), cfg.Binary, "serve", "--config", file)
+	p, line, err := group.Start(ctx, child.Spec{
+		Path: argv[0], Args: argv[1:], Env: cfg.Env, Ready: child.Stderr, ReadyMsg: "serving", Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("gatewayproc: %w", err)
+	}
+	var ready struct{ Listen, Admin string }
+	if err := json.Unmarshal(line, &ready); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("gatewayproc: ready line %q: %w", line, err)
+	}
+	g := &Gateway{process: p, listen: ready.Listen, admin: ready.Admin, nodes: len(cfg.Nodes), http: &http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true},
+	}}
+	if err := g.AwaitHealthy(ctx); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return g, nil
+}
+
+// URL is where agents connect.
+func (g *Gateway) URL() string { return "http://" + g.listen + "/mcp" }
+
+// PID is the gateway's process id.
+func (g *Gateway) PID() int { return g.process.PID() }
+
+// Stop ends the gateway as an orchestrator does, with SIGTERM, and returns how it ended.
+func (g *Gateway) Stop() error { return g.process.Terminate(10 * time.Second) }
+
+// AwaitHealthy waits until every node of the configuration is healthy, or ctx ends.
+func (g *Gateway) AwaitHealthy(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	var last string
+	for {
+		healthy, said, err := g.healthy(ctx)
+		if err == nil && healthy == g.nodes {
+			return nil
+		}
+		if ctx.Err() == nil {
+			last = fmt.Sprint(said, err)
+		}
+		select {
+		case <-g.process.Done():
+			return fmt.Errorf("gatewayproc: the gateway ended: %w", errors.Join(child.ErrEnded, g.process.Err()))
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %s", ErrNotReady, last)
+		case <-tick.C:
+		}
+	}
+}
+
+func (g *Gateway) healthy(ctx context.Context) (healthy int, said string, err error) {
+	status, err := g.Status(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	for _, s := range status.Services {
+		for _, n := range s.Nodes {
+			said += n.ID + "=" + n.State + " "
+			if n.State == "healthy" {
+				healthy++
+			}
+		}
+	}
+	return healthy, said, nil
+}
+
+// Status reads /v1/status.
+func (g *Gateway) Status(ctx context.Context) (admin.Status, error) {
+	var s admin.Status
+	body, err := g.Admin(ctx, "/v1/status")
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return s, fmt.Errorf("gatewayproc: /v1/status: %w", err)
+	}
+	return s, nil
+}
+
+// Admin reads one path of the admin listener.
+func (g *Gateway) Admin(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+	}
+	resp, err := g.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAdmin))
+	if err != nil {
+		return nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("gatewayproc: %s: %s: %.200s", path, resp.Status, body)
+	}
+	return body, nil
+}
