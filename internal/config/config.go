@@ -12,7 +12,7 @@ package config
 
 import "time"
 
-//go:generate go run ./configdoc -out ../../docs
+//go:generate go run ./configdoc -out ../../docs -example ../../examples/edge/quorate.yaml
 
 // Config is one gateway's whole configuration. It is never changed after Load returned it.
 type Config struct {

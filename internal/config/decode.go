@@ -39,7 +39,7 @@ func (d decoder) section(v reflect.Value, keys []Key, path string, n *yaml.Node)
 
 // value fills one field; an empty value leaves its default.
 func (d decoder) value(field reflect.Value, k *Key, path string, n *yaml.Node) {
-	if !d.plain(path, n) || isNull(n) {
+	if !d.plain(path, n) || isEmpty(n) {
 		return
 	}
 	switch k.Kind {
@@ -92,7 +92,7 @@ func (d decoder) list(field reflect.Value, k *Key, path string, n *yaml.Node) {
 func (d decoder) entry(v reflect.Value, k *Key, path string, n *yaml.Node) {
 	switch {
 	case !d.plain(path, n):
-	case isNull(n):
+	case isEmpty(n):
 		d.add(path, "is empty", "an entry, or remove the line")
 	case k.Kind == KindTexts:
 		d.scalar(v, k, path, n)

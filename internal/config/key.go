@@ -37,6 +37,7 @@ type Key struct {
 	Form     string // a name in form.go
 	Required bool
 	Restart  bool  // a reload cannot change it
+	OneOf    bool  // of a list's entries, exactly one of Keys is set
 	Keys     []Key // of a section, or of a list's entries
 
 	index int // field in the struct
@@ -73,6 +74,7 @@ func keysOf(t reflect.Type, prefix string, env bool) []Key {
 			k.Keys = keysOf(structOf(f.Type), k.Path, env)
 		case KindList:
 			k.Keys = keysOf(f.Type.Elem(), k.Path+"[]", false)
+			k.OneOf = f.Type.Elem().Field(0).Type.Kind() == reflect.Pointer
 		case KindTexts:
 		default:
 			if env {

@@ -56,7 +56,7 @@ func parse(r *report, data []byte, environ []string) *Config {
 	if !ok {
 		return c
 	}
-	if n != nil && d.plain("file", n) && !isNull(n) {
+	if n != nil && d.plain("file", n) && !isEmpty(n) {
 		d.section(root, keys, "", n)
 	}
 	d.environment(root, keys, environ)

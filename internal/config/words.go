@@ -30,7 +30,10 @@ func shape(n *yaml.Node) string {
 	return "text"
 }
 
-func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+// isEmpty reports a value left out, null, ~ or "".
+func isEmpty(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && (n.Value == "" || n.ShortTag() == "!!null")
+}
 
 // keyText is a key as messages show it: bare when it is a plain word, else quoted and shortened.
 func keyText(n *yaml.Node) string {
