@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strconv"
@@ -12,11 +13,11 @@ import (
 // decoder fills a Config from YAML nodes and goes on after every problem.
 type decoder struct{ *report }
 
-// section fills the struct v from a mapping.
-func (d decoder) section(v reflect.Value, keys []Key, path string, n *yaml.Node) {
+// section fills the struct v from a mapping and reports whether n is one.
+func (d decoder) section(v reflect.Value, keys []Key, path string, n *yaml.Node) bool {
 	if n.Kind != yaml.MappingNode {
-		d.add(path, "is "+shape(n)+", not a section of keys", "keys below it: "+names(keys))
-		return
+		d.add(cmp.Or(path, "file"), "is "+shape(n)+", not a section of keys", "keys below it: "+names(keys))
+		return false
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -35,6 +36,7 @@ func (d decoder) section(v reflect.Value, keys []Key, path string, n *yaml.Node)
 		}
 		d.value(v.Field(k.index), k, at, value)
 	}
+	return true
 }
 
 // value fills one field; an empty value leaves its default.

@@ -62,9 +62,13 @@ func (d decoder) variable(field reflect.Value, k *Key, text string) {
 }
 
 func (d decoder) unknownVariable(name string, known []string) {
-	write := nearest(name, known)
-	if write == "" {
-		write = "a variable listed in docs/configuration.md"
+	bare := make([]string, len(known)) // without the prefix, which would make all of them near
+	for i, k := range known {
+		bare[i] = strings.TrimPrefix(k, envPrefix)
+	}
+	write := "a variable listed in docs/configuration.md"
+	if near := nearest(strings.TrimPrefix(name, envPrefix), bare); near != "" {
+		write = envPrefix + near
 	}
 	d.append(Problem{Env: name, What: "is not a known variable", Write: write})
 }

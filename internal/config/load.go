@@ -56,8 +56,10 @@ func parse(r *report, data []byte, environ []string) *Config {
 	if !ok {
 		return c
 	}
-	if n != nil && d.plain("file", n) && !isEmpty(n) {
-		d.section(root, keys, "", n)
+	if n != nil && !isEmpty(n) {
+		if !d.plain("file", n) || !d.section(root, keys, "", n) {
+			return c
+		}
 	}
 	d.environment(root, keys, environ)
 	d.required(root, keys, "")
@@ -70,14 +72,14 @@ func (r *report) document(data []byte) (n *yaml.Node, ok bool) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, more yaml.Node
 	if err := dec.Decode(&doc); err != nil && !errors.Is(err, io.EOF) {
-		r.syntax(err)
+		r.syntax(data, err)
 		return nil, false
 	}
 	if err := dec.Decode(&more); err == nil {
 		r.addAt(more.Line, "file", "holds a second YAML document", "one document, without a --- line in it")
 		return nil, false
 	} else if !errors.Is(err, io.EOF) {
-		r.syntax(err)
+		r.syntax(data, err)
 		return nil, false
 	}
 	if len(doc.Content) == 0 {

@@ -100,10 +100,7 @@ func (r *report) problems() error {
 		return nil
 	}
 	slices.SortStableFunc(r.all, func(a, b Problem) int {
-		if (a.Env != "") != (b.Env != "") {
-			return strings.Compare(a.Env, b.Env)
-		}
-		return cmp.Compare(a.Line, b.Line)
+		return cmp.Or(strings.Compare(a.Env, b.Env), cmp.Compare(a.Line, b.Line))
 	})
 	return r.all
 }

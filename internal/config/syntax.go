@@ -2,17 +2,21 @@ package config
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // yamlLine finds the line in the YAML parser's messages.
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
 // syntax records the parser's message. It stops at the first, so there is only ever one.
-func (r *report) syntax(err error) {
+func (r *report) syntax(data []byte, err error) {
 	line, what := 1, err.Error()
 	if m := yamlLine.FindStringSubmatch(what); m != nil {
 		what = m[2]
@@ -21,7 +25,34 @@ func (r *report) syntax(err error) {
 		}
 	}
 	what = "is not YAML: " + strings.Join(strings.Fields(what), " ")
-	r.addAt(line, "file", what, "YAML, indented with spaces, with a space after each colon")
+	r.addAt(max(line, brokenLine(data)), "file", what, "YAML, indented with spaces, with a space after each colon")
+}
+
+// brokenWork bounds the search for a broken line, in bytes parsed.
+const brokenWork = 16 << 20
+
+// brokenLine returns the line after the longest run of whole lines that is YAML. The parser itself
+// names the line where the section around the mistake begins, or none, or the one before; but it
+// is never past the mistake, so the greater of the two is right. 0 when the search takes too long.
+func brokenLine(data []byte) int {
+	for work := brokenWork; work > 0 && len(data) > 0; {
+		data = data[:bytes.LastIndexByte(data[:len(data)-1], '\n')+1]
+		work -= len(data)
+		if isYAML(data) {
+			return bytes.Count(data, []byte("\n")) + 1
+		}
+	}
+	return 0
+}
+
+func isYAML(data []byte) bool {
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var n yaml.Node
+		if err := dec.Decode(&n); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
 }
 
 // checkText finds what makes a file no YAML text, with better lines than the parser gives.
