@@ -189,3 +189,26 @@ func askNode(t *testing.T, url string, h http.Header, body string) verdict {
 	}
 	return verdict{resp.StatusCode, message.Error.Code}
 }
+
+// What cannot be trusted is refused in either era; what is no request or notification is not looked at.
+func TestValidateBeyondTheNode(t *testing.T) {
+	twice := validateCase{version: mcp.Version20260728, method: "tools/list"}.header()
+	twice.Add(mcp.HeaderMethod, "tools/call")
+	good := request("tools/list", goodMeta)
+	if got := validate(t, twice, good); got.code != mcp.CodeHeaderMismatch {
+		t.Errorf("a header sent twice: %+v", got)
+	}
+	session := http.Header{}
+	session.Set(mcp.HeaderSession, strings.Repeat("x", mcp.MaxHeader+1))
+	if got := validate(t, session, request("tools/list", noMeta)); got.code != mcp.CodeHeaderMismatch {
+		t.Errorf("a session id beyond the bound: %+v", got)
+	}
+	answer := validateCase{version: mcp.Version20260728}.header()
+	if got := validate(t, answer, `{"jsonrpc":"2.0","id":1,"result":{}}`); got.code != 0 {
+		t.Errorf("a response: %+v", got)
+	}
+	initialize := request("initialize", `"protocolVersion":"2025-11-25",`+goodMeta)
+	if got := validate(t, validateCase{version: mcp.Version20260728, method: "initialize"}.header(), initialize); got.code != 0 {
+		t.Errorf("initialize in the modern era, which has a node to refuse it: %+v", got)
+	}
+}
