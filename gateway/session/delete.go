@@ -1,0 +1,42 @@
+package session
+
+import "net/http"
+
+// ServeDelete ends a session at the agent's wish. From then on its id is unknown for good. A node that
+// does not let agents end sessions says so, and the session stays.
+func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, header http.Header) {
+	s, ok := m.lookup(r)
+	if !ok {
+		unknownSession(w)
+		return
+	}
+	defer s.enter(header)()
+	p := s.where()
+	resp, err := p.do(r.Context(), http.MethodDelete, header, nil)
+	if err == nil {
+		defer discard(resp)
+		if resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+			s.passOn(w, resp)
+			return
+		}
+	}
+	s.end(errDeleted)
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// where returns the session's present stay, lost or not.
+func (s *session) where() *pin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pin
+}
+
+// passOn copies a small answer.
+func (s *session) passOn(w http.ResponseWriter, resp *http.Response) {
+	copyHeader(w.Header(), resp.Header)
+	w.WriteHeader(resp.StatusCode)
+	buf := s.m.buffers.Get().(*[]byte)
+	defer s.m.buffers.Put(buf)
+	n, _ := fill(resp.Body, *buf)
+	_, _ = w.Write((*buf)[:n])
+}

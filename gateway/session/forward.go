@@ -1,0 +1,152 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/quorate/quorate/gateway/mcp"
+)
+
+// copyBuffer is the size of the buffer that answers are copied through. One that fits is read whole
+// before its status goes out, so that a node that dies in the middle of it costs another attempt and
+// not a cut document, which ends some agents' connections.
+const copyBuffer = 32 << 10
+
+// Serve answers a POST that names a session.
+func (m *Manager) Serve(w http.ResponseWriter, r *http.Request, in Call) {
+	s, ok := m.lookup(r)
+	if !ok {
+		unknownSession(w)
+		return
+	}
+	defer s.enter(in.Header)()
+	switch in.Envelope.Kind {
+	case mcp.KindRequest:
+		s.serveRequest(w, r, &in)
+	case mcp.KindBatch:
+		s.serveBatch(w, r, &in)
+	case mcp.KindNotification:
+		s.serveNotification(w, r, &in)
+	case mcp.KindResponse:
+		s.serveResponse(w, &in)
+	default:
+		mcp.WriteError(w, mcp.InvalidRequest("not a JSON-RPC message"), nil)
+	}
+}
+
+func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call) {
+	id := in.Envelope.ID.Of(in.Body)
+	undo, ok := s.memory.note(&in.Envelope, in.Body)
+	if !ok {
+		mcp.WriteError(w, mcp.Overloaded("subscriptions", 0), id)
+		return
+	}
+	c := s.newCall(in, []string{string(id)})
+	c.undo = undo
+	c.serve(w, r)
+}
+
+// serve carries the call to a node and its answer back. It ignores that the agent may leave: legacy
+// agents cancel by saying so, and come back for what they missed.
+func (c *call) serve(w http.ResponseWriter, r *http.Request) {
+	if err := c.s.begin(c); err != nil {
+		writeFailure(w, err, c.first)
+		return
+	}
+	p, resp, err := c.walk(nil)
+	for err == nil {
+		if resp.StatusCode == http.StatusOK && isEventStream(resp.Header) {
+			c.serveEvents(w, r, p, resp)
+			return
+		}
+		f := c.copyAnswer(w, p, resp)
+		if f == nil {
+			c.s.finish(c)
+			return
+		}
+		c.s.examine(p, f)
+		p, resp, err = c.walk(f)
+	}
+	c.s.finish(c)
+	if c.undo != nil {
+		c.undo()
+	}
+	writeFailure(w, err, c.first)
+}
+
+// copyAnswer passes an answer on that is no event stream. It returns a fault if it broke off before
+// anything was passed on; behind that point it can only break off towards the agent too.
+func (c *call) copyAnswer(w http.ResponseWriter, p *pin, resp *http.Response) *fault {
+	defer resp.Body.Close()
+	buf := c.s.m.buffers.Get().(*[]byte)
+	defer c.s.m.buffers.Put(buf)
+	n, err := fill(resp.Body, *buf)
+	head, whole := (*buf)[:n], err == io.EOF
+	if err != nil && !whole {
+		return faultOfBody(p, err)
+	}
+	if whole {
+		c.answered(head)
+	}
+	copyHeader(w.Header(), resp.Header)
+	if whole && n > 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(n))
+	}
+	w.WriteHeader(resp.StatusCode)
+	if _, err := w.Write(head); err != nil || whole {
+		return nil
+	}
+	c.copyRest(w, resp, *buf)
+	return nil
+}
+
+// fill reads until buf is full (nil) or the body has ended (io.EOF itself) or broken off.
+func fill(body io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = body.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}
+
+// answered looks at a whole JSON answer, if anything depends on it.
+func (c *call) answered(data []byte) {
+	if c.undo == nil {
+		return
+	}
+	if env, err := mcp.Scan(data); err == nil && env.HasError {
+		c.undo()
+	}
+}
+
+func (c *call) copyRest(w http.ResponseWriter, resp *http.Response, buf []byte) {
+	for {
+		n, err := resp.Body.Read(buf)
+		if _, werr := w.Write(buf[:n]); werr != nil || errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // the agent must not take the part for the whole
+		}
+	}
+}
+
+// serveEvents passes an event stream on. The stream outlives this request: its pump goes on when the
+// agent is gone, and the agent can come back for it.
+func (c *call) serveEvents(w http.ResponseWriter, r *http.Request, p *pin, resp *http.Response) {
+	c.keep()
+	st := c.s.streams.open()
+	rd := st.attachEnd()
+	copyHeader(w.Header(), resp.Header)
+	if !c.s.m.work(func() { c.pump(st, p, resp) }) {
+		resp.Body.Close()
+		c.s.finish(c)
+		writeFailure(w, errShutdown, c.first)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+	st.follow(r.Context(), w, rd)
+}

@@ -1,0 +1,227 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/retry"
+	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/regions"
+)
+
+// maxInitialize bounds what a session keeps of its agent's initialize.
+const maxInitialize = 256 << 10
+
+// ServeInitialize answers an initialize without a session: it opens one at a node of the pool, and
+// gives the agent an id of the gateway's own. A node that issues no session id keeps no session, and
+// its answer is passed on as it is.
+func (m *Manager) ServeInitialize(w http.ResponseWriter, r *http.Request, in Call) {
+	id := in.Envelope.ID.Of(in.Body)
+	if len(in.Body) > maxInitialize {
+		mcp.WriteError(w, mcp.InvalidRequest("initialize is too large"), id)
+		return
+	}
+	if !m.countIn() {
+		writeFailure(w, errShutdown, id)
+		return
+	}
+	defer m.countOut()
+	if !m.reserve() {
+		mcp.WriteError(w, mcp.Overloaded("sessions", time.Second), id)
+		return
+	}
+	o := &opener{m: m, in: &in, id: id, w: w, r: r, tried: make(map[regions.NodeID]bool)}
+	if err := o.walk(); err != nil {
+		writeFailure(w, err, id)
+	}
+	if !o.minted {
+		m.count.Add(-1)
+	}
+}
+
+// reserve counts a session in before it exists, so that many at one time cannot exceed the bound.
+func (m *Manager) reserve() bool {
+	if m.count.Add(1) > int64(m.cfg.MaxSessions) {
+		m.count.Add(-1)
+		return false
+	}
+	return true
+}
+
+// opener is one initialize on its way.
+type opener struct {
+	m      *Manager
+	in     *Call
+	id     []byte
+	w      http.ResponseWriter
+	r      *http.Request
+	tried  map[regions.NodeID]bool
+	seen   int
+	minted bool
+}
+
+func (o *opener) pick() (Node, bool) {
+	n, ok := o.in.Pool.Pick(func(id regions.NodeID) bool { return o.tried[id] })
+	if ok {
+		o.tried[n.ID()] = true
+	}
+	return n, ok
+}
+
+// walk asks node after node until one has answered the agent.
+func (o *opener) walk() error {
+	n, ok := o.pick()
+	if !ok {
+		return mcp.NothingFits("no_node", time.Second)
+	}
+	for {
+		f := o.attempt(n)
+		if f == nil {
+			return nil
+		}
+		next, more := o.pick()
+		switch o.decide(f, more) {
+		case retry.Next:
+			o.m.hooks.Retried()
+			if f.answer != nil {
+				f.answer.Body.Close()
+			}
+			n = next
+			continue
+		case retry.Overloaded:
+			return mcp.Overloaded("retry_budget", time.Second)
+		}
+		if f.answer != nil {
+			copyThrough(o.w, f.answer)
+			return nil
+		}
+		return mcp.NothingFits("no_node", time.Second)
+	}
+}
+
+func (o *opener) decide(f *fault, more bool) retry.Action {
+	in := retry.In{Era: mcp.Legacy, Class: mcp.Hedge, Progress: f.progress, Failure: f.failure,
+		Attempt: o.seen, MaxAttempts: maxSeen, Candidates: more}
+	if f.answer != nil {
+		in.Status = f.answer.StatusCode
+	}
+	if in.WantsBudget() {
+		in.BudgetOK = o.m.cfg.Budget.Take(time.Now(), in.Lost())
+	}
+	return retry.Decide(in)
+}
+
+// attempt asks one node and passes its answer on; nil means that the agent has been answered. An agent
+// that leaves ends it: there is no session yet that should be kept for it.
+func (o *opener) attempt(n Node) *fault {
+	ctx := o.r.Context()
+	resp, err := n.Do(ctx, &upstream.Request{Method: http.MethodPost, Header: o.in.Header, Body: o.in.Body})
+	if err != nil {
+		return o.fault(faultOfDo(err))
+	}
+	switch id := resp.Header.Get(keySession); {
+	case resp.StatusCode == 502 || resp.StatusCode == 503 || resp.StatusCode == 504:
+		return o.fault(&fault{progress: upstream.Done, answer: resp})
+	case resp.StatusCode != http.StatusOK || id == "":
+		copyThrough(o.w, resp)
+		return nil
+	default:
+		defer resp.Body.Close()
+		m, err := readMessage(resp, o.id)
+		if err != nil {
+			f := faultOfDo(err)
+			f.progress = upstream.Responding
+			return o.fault(f)
+		}
+		o.open(n, id, resp, m)
+		return nil
+	}
+}
+
+func (o *opener) fault(f *fault) *fault {
+	if f.progress != upstream.NotSent {
+		o.seen++
+	}
+	return f
+}
+
+// open makes the session and answers the agent. An initialize that failed makes none.
+func (o *opener) open(n Node, nodeID string, resp *http.Response, m *message) {
+	copyHeader(o.w.Header(), resp.Header)
+	made, err := readPromise(m.data)
+	if err == nil && !m.env.HasError {
+		s := o.m.newSession(&opening{request: bytes.Clone(o.in.Body), id: bytes.Clone(o.id), result: made}, o.in.Header)
+		s.pin = s.newPin(n, nodeID)
+		o.m.sessions.Store(s.id, s)
+		o.minted = true
+		o.m.log.Info("session opened", "session", s.hash, "node", string(n.ID()))
+		o.w.Header().Set(keySession, s.id)
+		defer s.enter(o.in.Header)()
+		if m.event {
+			s.replay(o.w, o.r, m)
+			return
+		}
+	}
+	if m.event {
+		o.w.WriteHeader(http.StatusOK)
+		_, _ = o.w.Write(mcp.AppendEvent(nil, mcp.Event{Name: "message", Data: m.data}))
+		return
+	}
+	o.w.WriteHeader(http.StatusOK)
+	_, _ = o.w.Write(m.data) // a failed write is the agent's loss
+}
+
+// replay gives the agent the events of its initialize, as a stream of the session.
+func (s *session) replay(w http.ResponseWriter, r *http.Request, m *message) {
+	st := s.streams.open()
+	for _, ev := range m.before {
+		if st.event(r.Context(), ev) != nil {
+			return
+		}
+	}
+	if st.message(r.Context(), m.data) != nil {
+		return
+	}
+	rd, ok := st.attach(0)
+	s.streams.close(st, time.Now())
+	w.WriteHeader(http.StatusOK)
+	if ok {
+		st.follow(r.Context(), w, rd)
+	}
+}
+
+func (m *Manager) newSession(o *opening, agent http.Header) *session {
+	s := &session{m: m, id: mint(), opening: o, version: o.result.version,
+		reading: make(chan struct{}, 1), moved: make(chan struct{})}
+	s.hash = Hash(s.id)
+	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
+	s.streams.hash = s.hash
+	s.streams.limit = bounds{events: m.cfg.BufferEvents, bytes: m.cfg.BufferBytes}
+	s.agent.Store(&agent)
+	return s
+}
+
+// copyThrough passes an answer on that is none of the sessions' business.
+func copyThrough(w http.ResponseWriter, resp *http.Response) {
+	defer resp.Body.Close()
+	copyHeader(w.Header(), resp.Header)
+	w.WriteHeader(resp.StatusCode)
+	control := http.NewResponseController(w)
+	buf := make([]byte, 4<<10)
+	for {
+		n, err := resp.Body.Read(buf)
+		if _, werr := w.Write(buf[:n]); werr != nil || err == io.EOF {
+			return
+		}
+		if err != nil {
+			panic(http.ErrAbortHandler) // the agent must not take the part for the whole
+		}
+		if control.Flush() != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,163 @@
+// Package session keeps the sessions of legacy agents in front of a pool of stateful nodes: it mints
+// and maps their ids, moves them off lost nodes, renumbers what nodes ask and number themselves, and
+// keeps events for agents that come back. It must not know routing tables, routes, era detection, how
+// nodes are found or how connections to them are made.
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/gateway/retry"
+)
+
+// Hooks count what happens to sessions and calls. Nil fields are not called; the others must not block.
+type Hooks struct {
+	Migrated func() // a session went on at another node
+	Lost     func() // a session could not go on as it was
+	Retried  func() // a call was sent again
+	Unknown  func() // a call was answered "outcome unknown"
+}
+
+// Config is what a Manager needs for one service.
+type Config struct {
+	Service      string        // for logs
+	IdleTimeout  time.Duration // a session without any request for this long expires; default 30 min
+	Sweep        time.Duration // how often that is looked for; default 5 min
+	MaxSessions  int           // further ones are refused with -32073; default 100,000
+	BufferEvents int           // events kept for resuming, for each stream and for a session's ended streams; default 256
+	BufferBytes  int           // bytes of them; default 256 KiB
+	Budget       *retry.Budget // of the service; the manager counts its own calls in it
+	Logger       *slog.Logger
+	Current      func() Pool // of the table in force, for moves that no request asks for
+	Hooks        Hooks
+}
+
+func (c *Config) withDefaults() error {
+	if c.Budget == nil || c.Logger == nil || c.Current == nil {
+		return errors.New("session: new: budget, logger and current are required")
+	}
+	if c.IdleTimeout < 0 || c.Sweep < 0 || c.MaxSessions < 0 || c.BufferEvents < 0 || c.BufferBytes < 0 {
+		return errors.New("session: new: negative bound")
+	}
+	setDefault(&c.IdleTimeout, 30*time.Minute)
+	setDefault(&c.Sweep, 5*time.Minute)
+	setDefault(&c.MaxSessions, 100_000)
+	setDefault(&c.BufferEvents, 256)
+	setDefault(&c.BufferBytes, 256<<10)
+	for _, h := range []*func(){&c.Hooks.Migrated, &c.Hooks.Lost, &c.Hooks.Retried, &c.Hooks.Unknown} {
+		if *h == nil {
+			*h = func() {}
+		}
+	}
+	return nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Manager keeps the sessions of one service. Its methods may be called concurrently.
+type Manager struct {
+	cfg      Config
+	hooks    Hooks
+	log      *slog.Logger
+	sessions sync.Map // id → *session. An id that is not here is 404: nothing else is kept of a deleted one.
+	count    atomic.Int64
+	buffers  sync.Pool // *[]byte of copyBuffer
+	moves    chan struct{}
+	watch    *watch
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	gate    sync.RWMutex // held for reading while a call or a goroutine is being counted in
+	closing bool         // no new calls
+	shut    bool         // no new goroutines
+	calls   sync.WaitGroup
+	tasks   sync.WaitGroup
+}
+
+// New returns a manager that sweeps until Close.
+func New(cfg Config) (*Manager, error) {
+	if err := cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	m := &Manager{cfg: cfg, hooks: cfg.Hooks, moves: make(chan struct{}, maxMoves)}
+	m.log = cfg.Logger.With("service", cfg.Service)
+	m.buffers.New = func() any { b := make([]byte, copyBuffer); return &b }
+	m.ctx, m.cancel = context.WithCancelCause(context.Background())
+	m.watch = newWatch(&m.tasks)
+	m.work(m.sweep)
+	return m, nil
+}
+
+// Count returns the number of sessions.
+func (m *Manager) Count() int { return int(m.count.Load()) }
+
+// work runs f in a goroutine that Close waits for, reporting false after Close has begun to.
+func (m *Manager) work(f func()) bool {
+	m.gate.RLock()
+	defer m.gate.RUnlock()
+	if m.shut {
+		return false
+	}
+	m.tasks.Go(f)
+	return true
+}
+
+// countIn counts a call in, reporting false after Close has begun.
+func (m *Manager) countIn() bool {
+	m.gate.RLock()
+	defer m.gate.RUnlock()
+	if m.closing {
+		return false
+	}
+	m.calls.Add(1)
+	m.cfg.Budget.Begin()
+	return true
+}
+
+func (m *Manager) countOut() {
+	m.cfg.Budget.End()
+	m.calls.Done()
+}
+
+func (m *Manager) lookup(r *http.Request) (*session, bool) {
+	v, ok := m.sessions.Load(r.Header.Get(keySession))
+	if !ok {
+		return nil, false
+	}
+	return v.(*session), true
+}
+
+// forget takes a session out, reporting false if it was out already.
+func (m *Manager) forget(s *session) bool {
+	if _, was := m.sessions.LoadAndDelete(s.id); !was {
+		return false
+	}
+	m.count.Add(-1)
+	return true
+}
+
+// sweep ends idle sessions, and with them what they keep.
+func (m *Manager) sweep() {
+	ticker := time.NewTicker(m.cfg.Sweep)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-m.ctx.Done():
+			return
+		case now := <-ticker.C:
+			m.expire(now)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package session
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/quorate/quorate/gateway/mcp"
+)
+
+// maxSubscriptions bounds the resources that one session may watch; more could not be moved in time.
+const maxSubscriptions = 1024
+
+// memory is what an agent has set in its session since initialize, and a move sets again. It is noted
+// when a request goes out, not when it succeeds: a move in between must not lose it, and setting any
+// of it twice does no harm. An answer that is an error takes it back.
+type memory struct {
+	mu            sync.Mutex
+	initialized   bool
+	level         []byte // the agent's logging/setLevel
+	subscriptions []subscription
+}
+
+type subscription struct {
+	uri  string
+	body []byte // the agent's resources/subscribe
+}
+
+// note remembers what a request sets. undo takes it back; it is nil when nothing was set. It reports
+// false when there are too many subscriptions.
+func (m *memory) note(env *mcp.Envelope, body []byte) (undo func(), ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch env.Method {
+	case mcp.NotificationInitialized:
+		m.initialized = true
+	case mcp.MethodSetLevel:
+		return m.setLevel(body), true
+	case mcp.MethodUnsubscribe:
+		m.drop(env.URI)
+	case mcp.MethodSubscribe:
+		return m.subscribe(env.URI, body)
+	}
+	return nil, true
+}
+
+func (m *memory) setLevel(body []byte) (undo func()) {
+	before, now := m.level, slices.Clone(body)
+	m.level = now
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if slices.Equal(m.level, now) {
+			m.level = before
+		}
+	}
+}
+
+func (m *memory) subscribe(uri string, body []byte) (undo func(), ok bool) {
+	if slices.ContainsFunc(m.subscriptions, func(s subscription) bool { return s.uri == uri }) {
+		return nil, true
+	}
+	if len(m.subscriptions) >= maxSubscriptions {
+		return nil, false
+	}
+	m.subscriptions = append(m.subscriptions, subscription{uri, slices.Clone(body)})
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.drop(uri)
+	}, true
+}
+
+func (m *memory) drop(uri string) {
+	m.subscriptions = slices.DeleteFunc(m.subscriptions, func(s subscription) bool { return s.uri == uri })
+}
+
+// replay returns what a new node has to be told, in order.
+func (m *memory) replay() (initialized bool, level []byte, subscriptions []subscription) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.initialized, m.level, slices.Clone(m.subscriptions)
+}

@@ -1,0 +1,144 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/gateway/mcp"
+)
+
+// Why a session ends. The agent of errLost has done nothing wrong, and has to begin again all the same.
+var (
+	errDeleted  = errors.New("session: deleted by the agent")
+	errExpired  = errors.New("session: expired")
+	errLost     = errors.New("session: lost: no node continues it as it was")
+	errShutdown = errors.New("session: the gateway shuts down")
+)
+
+// session is one agent's session: what it was told at initialize, what it has set since, and the node
+// that serves it now.
+type session struct {
+	m      *Manager
+	id     string
+	hash   string // for logs
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	opening *opening // never changes
+	version string   // negotiated
+	memory  memory
+	asks    asks
+	streams streams
+
+	agent    atomic.Pointer[http.Header] // of the agent's latest request; a secret, in memory only
+	used     atomic.Int64                // Unix nanoseconds of the latest sign of the agent
+	present  atomic.Int64                // requests of the agent that are open now
+	numbered atomic.Uint64               // the gateway's own requests
+	reading  chan struct{}               // capacity 1: held while the standalone stream is being opened
+	listens  bool                        // it is; guarded by reading
+
+	mu     sync.Mutex
+	pin    *pin
+	moving *move
+	moved  chan struct{} // closed at the next move
+	calls  map[*call]struct{}
+}
+
+// enter notes a request of the agent; the function it returns notes its end.
+func (s *session) enter(h http.Header) func() {
+	s.agent.Store(&h)
+	s.present.Add(1)
+	s.used.Store(time.Now().UnixNano())
+	return func() {
+		s.used.Store(time.Now().UnixNano())
+		s.present.Add(-1)
+	}
+}
+
+// credentials returns the header of the agent's latest request, nil if it is not in memory.
+func (s *session) credentials() http.Header {
+	if h := s.agent.Load(); h != nil {
+		return *h
+	}
+	return nil
+}
+
+// idle reports whether the agent has been away for longer than bound.
+func (s *session) idle(now time.Time, bound time.Duration) bool {
+	return s.present.Load() == 0 && now.Sub(time.Unix(0, s.used.Load())) > bound
+}
+
+// begin registers a call, unless there are too many.
+func (s *session) begin(c *call) error {
+	if !s.m.countIn() {
+		return errShutdown
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.calls) >= maxCalls {
+		s.m.countOut()
+		return mcp.Overloaded("calls", 0)
+	}
+	if s.calls == nil {
+		s.calls = make(map[*call]struct{})
+	}
+	s.calls[c] = struct{}{}
+	return nil
+}
+
+// finish ends a call. It must be called once.
+func (s *session) finish(c *call) {
+	c.stop()
+	s.asks.close(c)
+	s.mu.Lock()
+	delete(s.calls, c)
+	s.mu.Unlock()
+	s.m.countOut()
+}
+
+// find returns the call under way that wait accepts, nil if there is none.
+func (s *session) find(wait func(*call) bool) *call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.calls {
+		if wait(c) {
+			return c
+		}
+	}
+	return nil
+}
+
+// over returns why the session has ended, nil if it has not.
+func (s *session) over() error { return context.Cause(s.ctx) }
+
+// end ends the session for the given reason. Whatever is under way in it ends too; later requests
+// find no session.
+func (s *session) end(why error) {
+	if !s.m.forget(s) {
+		return
+	}
+	s.cancel(why)
+	s.m.watch.remove(s.where())
+}
+
+// request returns a request of the gateway's own without params. Its id is a string, which no agent
+// that counts its requests uses.
+func (s *session) request(method string) []byte {
+	id := "quorate-" + strconv.FormatUint(s.numbered.Add(1), 10)
+	return []byte(`{"jsonrpc":"2.0","id":"` + id + `","method":"` + method + `"}`)
+}
+
+// replayed returns an agent's request under an id of the gateway's own.
+func (s *session) replayed(body []byte) ([]byte, error) {
+	env, err := mcp.Scan(body)
+	if err != nil {
+		return nil, err
+	}
+	id := `"quorate-` + strconv.FormatUint(s.numbered.Add(1), 10) + `"`
+	return mcp.ReplaceSpan(body, env.ID, []byte(id)), nil
+}
