@@ -62,6 +62,7 @@ func newRootCommand() *cobra.Command {
 	}
 	for _, cmd := range []*cobra.Command{
 		newConformanceCommand(),
+		newFailoverCommand(),
 	} {
 		adopt(cmd)
 		root.AddCommand(cmd)

@@ -34,6 +34,8 @@ func newRootCommand() *cobra.Command {
 	}
 	for _, cmd := range []*cobra.Command{
 		newCheckCommand(),
+		newDemoCommand(),
+		newNodeCommand(),
 		newVersionCommand(),
 	} {
 		adopt(cmd)

@@ -74,10 +74,7 @@ func (h *HAProxy) URL() string { return "http://" + h.address + mcpnode.Path }
 
 // Start implements Front.
 func (h *HAProxy) Start(ctx context.Context, group *child.Group, dir string, nodes []*pool.Node, log io.Writer) error {
-	binary, err := exec.LookPath("haproxy")
-	if err != nil {
-		binary = "/usr/sbin/haproxy" // Debian's place is not on every PATH
-	}
+	var err error
 	if h.address, err = freeLoopback(); err != nil {
 		return err
 	}
@@ -87,8 +84,16 @@ func (h *HAProxy) Start(ctx context.Context, group *child.Group, dir string, nod
 		return err
 	}
 	// -db keeps it in the foreground; without a master process its one process is ours to kill.
-	h.process, _, err = group.Start(ctx, child.Spec{Path: binary, Args: []string{"-db", "-f", file}, Log: log})
+	h.process, _, err = group.Start(ctx, child.Spec{Path: haproxyBinary(), Args: []string{"-db", "-f", file}, Log: log})
 	return err
+}
+
+// haproxyBinary falls back to Debian's place, which is not on every PATH.
+func haproxyBinary() string {
+	if path, err := exec.LookPath("haproxy"); err == nil {
+		return path
+	}
+	return "/usr/sbin/haproxy"
 }
 
 func (h *HAProxy) write(file string, nodes []*pool.Node) error {

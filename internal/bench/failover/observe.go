@@ -11,7 +11,8 @@ import (
 type Snapshot struct {
 	Elapsed                    time.Duration
 	Calls, Once, Lost, Unknown int64
-	Faults                     int
+	Faults                     int // done so far
+	Gaps                       int // of them, whose gap has ended
 	LastGap, LongestGap        time.Duration
 	SessionsLost, Updates      int64
 	Counters                   Counters
@@ -30,7 +31,7 @@ type NodeSnapshot struct {
 type eventLog struct {
 	mu            sync.Mutex
 	text          string
-	faults        int
+	faults, gaps  int
 	last, longest time.Duration
 }
 
@@ -44,6 +45,7 @@ func (e *eventLog) set(format string, args ...any) {
 func (e *eventLog) gap(d time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.gaps++
 	e.last, e.longest = d, max(e.longest, d)
 }
 
@@ -89,6 +91,7 @@ func (r *run) snapshot(ctx context.Context) Snapshot {
 	}
 	r.event.mu.Lock()
 	defer r.event.mu.Unlock()
-	s.Event, s.Faults, s.LastGap, s.LongestGap = r.event.text, r.event.faults, r.event.last, r.event.longest
+	s.Event, s.Faults, s.Gaps = r.event.text, r.event.faults, r.event.gaps
+	s.LastGap, s.LongestGap = r.event.last, r.event.longest
 	return s
 }

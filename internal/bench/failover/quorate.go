@@ -1,22 +1,12 @@
 package failover
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"text/template"
-	"time"
 
 	"github.com/quorate/quorate/internal/child"
-	"github.com/quorate/quorate/internal/mcpnode"
+	"github.com/quorate/quorate/internal/gatewayproc"
 	"github.com/quorate/quorate/internal/mcpnode/pool"
 )
 
@@ -24,33 +14,16 @@ import (
 type Quorate struct {
 	Binary   string // the quorate binary
 	Attempts int    // attempts per request; 0 means the default, 1 turns retries off
-	process  *child.Process
-	listen   string
-	admin    string
-	http     *http.Client
+	gateway  *gatewayproc.Gateway
 	nodes    int
 }
 
-// quorateConfig keeps the defaults but for what a bench of hundreds of restarts cannot wait for:
-// a check each 400 ms instead of 5 s, one good check instead of two, and no slow start, so that the
-// next fault finds all nodes in use.
-const quorateConfig = `name: gw-1
-region: local
-listen: {address: "127.0.0.1:0"}
-admin: {address: "127.0.0.1:0"}
-shutdown: {drain: 5s}
-log: {level: warn}
-services:
-  - name: tools
-    path: {{.Path}}
-    discover:
-      - static:
-          nodes:
-{{range .Nodes}}            - {id: {{.ID}}, url: "{{.URL}}"}
-{{end}}    checks: {interval: 400ms, failures: 3, successes: 1}
+// service keeps the defaults but for what hundreds of restarts in a few minutes cannot wait for: a
+// check each 400 ms instead of 5 s, one good check instead of two, and no slow start, so that the next
+// fault finds all nodes in use. HAProxy gets the same or better; see haproxyConfig.
+const service = `    checks: {interval: 400ms, failures: 3, successes: 1}
     balance: {slow_start: 0s}
-{{if .Attempts}}    retry: {attempts: {{.Attempts}}}
-{{end}}`
+`
 
 // Name implements Front.
 func (q *Quorate) Name() string {
@@ -61,71 +34,28 @@ func (q *Quorate) Name() string {
 }
 
 // URL implements Front.
-func (q *Quorate) URL() string { return "http://" + q.listen + mcpnode.Path }
+func (q *Quorate) URL() string { return q.gateway.URL() }
 
 // Start implements Front.
 func (q *Quorate) Start(ctx context.Context, group *child.Group, dir string, nodes []*pool.Node, log io.Writer) error {
-	var text bytes.Buffer
-	err := template.Must(template.New("quorate").Parse(quorateConfig)).Execute(&text, map[string]any{
-		"Path": mcpnode.Path, "Nodes": nodes, "Attempts": q.Attempts,
-	})
-	if err != nil {
-		return fmt.Errorf("failover: quorate: %w", err)
+	cfg := gatewayproc.Config{Binary: q.Binary, Dir: dir, Service: service, Gateway: "shutdown: {drain: 5s}\n", Log: log}
+	if q.Attempts > 0 {
+		cfg.Service += fmt.Sprintf("    retry: {attempts: %d}\n", q.Attempts)
 	}
-	file := filepath.Join(dir, "quorate.yaml")
-	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("failover: quorate: %w", err)
+	for _, n := range nodes {
+		cfg.Nodes = append(cfg.Nodes, gatewayproc.Node{ID: n.ID, URL: n.URL()})
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	p, line, err := group.Start(ctx, child.Spec{
-		Path: q.Binary, Args: []string{"serve", "--config", file}, Ready: child.Stderr, ReadyMsg: "serving", Log: log,
-	})
-	if err != nil {
-		return err
-	}
-	var ready struct{ Listen, Admin string }
-	if err := json.Unmarshal(line, &ready); err != nil {
-		return fmt.Errorf("failover: quorate: ready line: %w", err)
-	}
-	q.process, q.listen, q.admin, q.nodes = p, ready.Listen, ready.Admin, len(nodes)
-	q.http = &http.Client{Transport: &http.Transport{}, Timeout: 2 * time.Second}
-	return nil
-}
-
-// maxAdminAnswer bounds an answer of the admin listener, in bytes.
-const maxAdminAnswer = 4 << 20
-
-func (q *Quorate) get(ctx context.Context, path string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+q.admin+path, nil)
-	if err != nil {
-		return nil, fmt.Errorf("failover: quorate: %w", err)
-	}
-	resp, err := q.http.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("failover: quorate: %w", err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("failover: quorate: %s: %s", path, resp.Status)
-	}
-	return body, err
+	q.nodes = len(nodes)
+	var err error
+	q.gateway, err = gatewayproc.Start(ctx, group, cfg)
+	return err
 }
 
 // Healthy implements Front by /v1/status.
 func (q *Quorate) Healthy(ctx context.Context) (bool, error) {
-	body, err := q.get(ctx, "/v1/status")
+	status, err := q.gateway.Status(ctx)
 	if err != nil {
 		return false, err
-	}
-	var status struct {
-		Services []struct {
-			Nodes []struct{ State, Breaker string }
-		}
-	}
-	if err := json.Unmarshal(body, &status); err != nil {
-		return false, fmt.Errorf("failover: quorate: status: %w", err)
 	}
 	healthy := 0
 	for _, s := range status.Services {
@@ -140,35 +70,26 @@ func (q *Quorate) Healthy(ctx context.Context) (bool, error) {
 
 // Counters implements Front by /metrics.
 func (q *Quorate) Counters(ctx context.Context) (Counters, error) {
-	body, err := q.get(ctx, "/metrics")
+	retried, err := q.sum(ctx, "quorate_retries_total")
 	if err != nil {
 		return Counters{}, err
 	}
-	return Counters{
-		Retried: sum(body, "quorate_retries_total"), Migrated: sum(body, "quorate_sessions_migrated_total"),
-	}, nil
+	migrated, err := q.sum(ctx, "quorate_sessions_migrated_total")
+	return Counters{Retried: retried, Migrated: migrated}, err
 }
 
-// sum adds the values of every series of one metric in Prometheus text form.
-func sum(text []byte, metric string) int64 {
+func (q *Quorate) sum(ctx context.Context, metric string) (int64, error) {
+	samples, err := q.gateway.Metrics(ctx, metric)
 	total := 0.0
-	sc := bufio.NewScanner(bytes.NewReader(text))
-	for sc.Scan() {
-		rest, ok := strings.CutPrefix(sc.Text(), metric)
-		if !ok || rest == "" || (rest[0] != '{' && rest[0] != ' ') {
-			continue
-		}
-		if v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64); err == nil {
-			total += v
-		}
+	for _, s := range samples {
+		total += s.Value
 	}
-	return int64(total)
+	return int64(total), err
 }
 
 // Stop implements Front: a gateway that does not stop in order within its bound is an error.
 func (q *Quorate) Stop() error {
-	q.http.CloseIdleConnections()
-	if err := q.process.Terminate(10 * time.Second); err != nil {
+	if err := q.gateway.Stop(); err != nil {
 		return fmt.Errorf("failover: quorate: stop: %w", err)
 	}
 	return nil

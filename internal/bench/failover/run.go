@@ -69,7 +69,7 @@ func (r *run) measure(ctx context.Context) (Result, error) {
 	watch.Go(func() { r.observe(watching) })
 	err := r.faults(ctx)
 	if err == nil {
-		err = r.settle(ctx)
+		err = r.settle(context.WithoutCancel(ctx)) // also after Ctrl-C: the verdict needs it
 	}
 	counters, cerr := r.cfg.Front.Counters(context.WithoutCancel(ctx))
 	close(stop)
