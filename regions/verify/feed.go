@@ -86,6 +86,9 @@ func (w *wire) stream(ctx context.Context, f feed, changed func()) (opened bool,
 	switch {
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
 		return false, fmt.Errorf("event stream: HTTP %d", resp.StatusCode)
+	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusBadRequest:
+		changed() // it may mean a forgotten session; then the check brings another feed
+		return false, errNoFeed
 	case resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream"):
 		return false, errNoFeed
 	}

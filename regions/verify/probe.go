@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -122,47 +121,6 @@ func (p *probe) forget(ctx context.Context) {
 	p.node, p.known = nature{}, false
 }
 
-// discovery is the outcome of server/discover.
-type discovery struct {
-	versions []string // newest first, nil if refused
-	modern   string
-	caps     capabilities
-	refused  error
-}
-
-// discover asks what the node speaks. A refusal that says "I do not know this" is an outcome: legacy.
-func (p *probe) discover(ctx context.Context) (discovery, error) {
-	d, err := p.discoverAt(ctx, mcp.Version20260728)
-	if r, ok := errors.AsType[*refusal](err); ok && modernOf(r.Supported) != "" {
-		d, err = p.discoverAt(ctx, modernOf(r.Supported))
-	}
-	if err == nil {
-		return d, nil
-	}
-	if !isFinal(err) {
-		return d, err
-	}
-	r, _ := errors.AsType[*refusal](err)
-	return discovery{versions: r.Supported, refused: err}, nil
-}
-
-func (p *probe) discoverAt(ctx context.Context, version string) (d discovery, err error) {
-	a, err := p.call(ctx, request{method: mcp.MethodDiscover, version: version})
-	if err != nil {
-		return d, err
-	}
-	var result struct {
-		SupportedVersions []string     `json:"supportedVersions"`
-		Capabilities      capabilities `json:"capabilities"`
-	}
-	if err := json.Unmarshal(a.result, &result); err != nil || len(result.SupportedVersions) == 0 {
-		return d, &refusal{Method: mcp.MethodDiscover, Status: http.StatusOK, Text: "the result names no versions"}
-	}
-	d.versions, d.caps = tidyVersions(result.SupportedVersions), result.Capabilities
-	d.modern = modernOf(d.versions)
-	return d, nil
-}
-
 // initialize opens a legacy session and fills it into n.
 func (p *probe) initialize(ctx context.Context, n *nature) error {
 	ask := legacyOf(n.named)
@@ -213,38 +171,4 @@ func (p *probe) idle() { p.client.CloseIdleConnections() }
 func (p *probe) close(ctx context.Context) {
 	p.forget(ctx)
 	p.idle()
-}
-
-// isRefusal reports whether the node answered at all.
-func isRefusal(err error) bool {
-	_, ok := errors.AsType[*refusal](err)
-	return ok
-}
-
-const (
-	maxVersions   = 32
-	maxVersionLen = 32
-)
-
-// tidyVersions returns the plausible ones of versions, newest first, without duplicates.
-func tidyVersions(versions []string) []string {
-	var out []string
-	for _, v := range versions {
-		if plausible(v) && len(out) < maxVersions {
-			out = append(out, v)
-		}
-	}
-	slices.Sort(out)
-	slices.Reverse(out)
-	return slices.Compact(out)
-}
-
-// plausible reports whether v can be a version: versions go into headers.
-func plausible(v string) bool {
-	for _, c := range []byte(v) {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return v != "" && len(v) <= maxVersionLen
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-
-	"github.com/quorate/quorate/gateway/mcp"
 )
 
 // codeUnsupportedVersion is JSON-RPC's UnsupportedProtocolVersion of 2026-07-28.
@@ -54,6 +52,12 @@ func isFinal(err error) bool {
 	return ok && r.final()
 }
 
+// isRefusal reports whether the node answered at all.
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*refusal](err)
+	return ok
+}
+
 // refused reads why resp, which is not 200, is no result.
 func refused(method string, resp *http.Response) error {
 	r := &refusal{Method: method, Status: resp.StatusCode}
@@ -98,30 +102,4 @@ func cut(s string, n int) string {
 		return s[:n]
 	}
 	return s
-}
-
-// modernOf returns the version to speak to a node that names versions: ours if it is there, else its
-// newest modern one, else "".
-func modernOf(versions []string) string {
-	best := ""
-	for _, v := range versions {
-		if v == mcp.Version20260728 {
-			return v
-		}
-		if mcp.EraOf(v) == mcp.Modern {
-			best = max(best, v)
-		}
-	}
-	return best
-}
-
-// legacyOf returns the newest legacy version of versions, else "".
-func legacyOf(versions []string) string {
-	best := ""
-	for _, v := range versions {
-		if mcp.EraOf(v) == mcp.Legacy {
-			best = max(best, v)
-		}
-	}
-	return best
 }
