@@ -1,8 +1,12 @@
 package child
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,7 +15,25 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test binary be a parent that gets killed.
+func TestMain(m *testing.M) {
+	if os.Getenv("CHILD_TEST_PARENT") != "" {
+		parent()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// parent starts a child, names it and waits to be killed.
+func parent() {
+	p, _, err := NewGroup().Start(context.Background(), Spec{Path: "/bin/sleep", Args: []string{"60"}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Printf(`{"msg":"up","pid":%d}`+"\n", p.PID())
+	<-p.Done()
+}
 
 func sh(script string, ready Stream, log *Tail) Spec {
 	return Spec{Path: "/bin/sh", Args: []string{"-c", script}, Ready: ready, ReadyMsg: "up", Log: log}
@@ -74,6 +96,46 @@ func TestTerminateKillsAfterGrace(t *testing.T) {
 	if err := p.Signal(os.Kill.(syscall.Signal)); err != nil {
 		t.Errorf("signal after the end: %v", err)
 	}
+}
+
+func TestChildDiesWithItsKilledParent(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("LOUD: no parent-death signal on", runtime.GOOS, "so a killed parent leaves children")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := NewGroup()
+	defer g.Close()
+	p, line, err := g.Start(t.Context(), Spec{Path: self, Env: []string{"CHILD_TEST_PARENT=1"}, Ready: Stdout, ReadyMsg: "up"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ready struct{ PID int }
+	if err := json.Unmarshal(line, &ready); err != nil || ready.PID == 0 {
+		t.Fatalf("line %q: %v", line, err)
+	}
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	// The orphan holds no pipe of ours and is reaped by someone else: only polling shows its end.
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for alive(ready.PID) {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("process %d outlived its parent", ready.PID)
+		}
+	}
+}
+
+// alive reports whether a process runs; a zombie that nobody reaped does not.
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
 }
 
 func TestTailKeepsTheEnd(t *testing.T) {
