@@ -177,11 +177,8 @@ var (
 // encoding/json among them) take for the same member. Results of nodes are not looked at so closely.
 func lookupFolded(l level, name []byte) field {
 	for _, n := range names(l) {
-		// A letter's case variants have 1 to 3 bytes (K is also U+212A).
-		if len(name) < len(n) || len(name) > 3*len(n) {
-			continue
-		}
-		if (name[0]|0x20 == n[0]|0x20 || name[0] >= 0x80) && bytes.EqualFold(name, []byte(n)) {
+		// A letter's case variants have 1 to 3 bytes (K is also U+212A), so most names fall out here.
+		if len(name) >= len(n) && len(name) <= 3*len(n) && bytes.EqualFold(name, []byte(n)) {
 			return lookup(l, []byte(n))
 		}
 	}

@@ -1,6 +1,7 @@
 package mcp_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/quorate/quorate/gateway/mcp"
@@ -67,6 +68,22 @@ func TestEraOf(t *testing.T) {
 	} {
 		if got := mcp.EraOf(version); got != want {
 			t.Errorf("EraOf(%q) = %v, want %v", version, got, want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for _, tt := range []struct {
+		got  fmt.Stringer
+		want string
+	}{
+		{mcp.Once, "once"}, {mcp.Retry, "retry"}, {mcp.Hedge, "hedge"},
+		{mcp.Legacy, "legacy"}, {mcp.Modern, "modern"}, {mcp.Era(0), "unknown"},
+		{mcp.KindInvalid, "invalid"}, {mcp.KindRequest, "request"}, {mcp.KindNotification, "notification"},
+		{mcp.KindResponse, "response"}, {mcp.KindBatch, "batch"}, {mcp.Kind(99), "invalid"},
+	} {
+		if tt.got.String() != tt.want {
+			t.Errorf("%#v is %q, want %q", tt.got, tt.got, tt.want)
 		}
 	}
 }

@@ -2,8 +2,10 @@ package mcp_test
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -192,6 +194,21 @@ func TestScanReuse(t *testing.T) {
 				t.Fatalf("%.40s: name %q", b, e.Name)
 			}
 		}
+	}
+}
+
+// Scanners are pooled; a pool that kept bodies would hold megabytes that nobody needs.
+func TestScanLetsLargeBodiesGo(t *testing.T) {
+	held := func() weak.Pointer[byte] {
+		body := []byte(strings.Replace(modernCall, "the quick", strings.Repeat("q", 1<<20), 1))
+		if _, err := mcp.Scan(body); err != nil {
+			t.Fatal(err)
+		}
+		return weak.Make(&body[0])
+	}()
+	runtime.GC() // one collection leaves the pool's scanners alive
+	if held.Value() != nil {
+		t.Error("a body of a megabyte outlives its scan")
 	}
 }
 

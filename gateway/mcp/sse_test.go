@@ -52,6 +52,7 @@ func TestEventReader(t *testing.T) {
 		{"CRLF", "id: 1\r\ndata: x\r\n\r\ndata: y\r\n\r\n", []mcp.Event{{ID: "1", HasID: true, Data: []byte("x")}, data("y")}, io.EOF},
 		{"CR", "id: 1\rdata: x\r\rdata: y\r\r", []mcp.Event{{ID: "1", HasID: true, Data: []byte("x")}, data("y")}, io.EOF},
 		{"comment", ": ping\n\n:\n\ndata: x\n\n", []mcp.Event{comment("ping"), comment(""), data("x")}, io.EOF},
+		{"keep-alive is one event", ": ping\r\n\r\n", []mcp.Event{comment("ping")}, io.EOF},
 		{"comment without blank line", ": ping\ndata: x\n\n", []mcp.Event{comment("ping"), data("x")}, io.EOF},
 		{"comment within an event", "data: x\n: ping\ndata: y\n\n", []mcp.Event{data("x\ny")}, io.EOF},
 		{"blank lines", "\n\n\ndata: x\n\n", []mcp.Event{data("x")}, io.EOF},
