@@ -33,6 +33,7 @@ func newRootCommand() *cobra.Command {
 		},
 	}
 	for _, cmd := range []*cobra.Command{
+		newServeCommand(),
 		newCheckCommand(),
 		newDemoCommand(),
 		newNodeCommand(),

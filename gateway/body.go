@@ -1,0 +1,77 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// copyBuffer is both the size of the buffer a response is copied through and the largest answer of
+	// known length that is read whole before its status goes out, so that a node dying in the middle
+	// of it is still a retry and not a cut JSON document.
+	copyBuffer = 32 << 10
+	// pooledBody is the largest request body whose buffer is used again.
+	pooledBody = 32 << 10
+)
+
+var errBodyTooLarge = errors.New("gateway: body too large")
+
+// buffers hands out byte slices for bodies; safe for concurrent use.
+type buffers struct{ pool sync.Pool }
+
+func newBuffers() *buffers {
+	return &buffers{pool: sync.Pool{New: func() any {
+		b := make([]byte, copyBuffer)
+		return &b
+	}}}
+}
+
+func (b *buffers) get() *[]byte  { return b.pool.Get().(*[]byte) }
+func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
+
+// readBody reads a request's body of at most limit bytes, within timeout. A small one is read into
+// buf and shares its memory.
+func readBody(w http.ResponseWriter, r *http.Request, buf []byte, limit int64, timeout time.Duration) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, errBodyTooLarge
+	}
+	control := http.NewResponseController(w)
+	if err := control.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return nil, err
+	}
+	body, err := readAtMost(r.Body, r.ContentLength, buf, limit)
+	if err != nil {
+		return nil, err
+	}
+	return body, control.SetReadDeadline(time.Time{})
+}
+
+func readAtMost(src io.Reader, length int64, buf []byte, limit int64) ([]byte, error) {
+	if length >= int64(len(buf)) {
+		buf = make([]byte, length+1)
+	}
+	n := 0
+	for {
+		if n == len(buf) {
+			if int64(n) > limit {
+				return nil, errBodyTooLarge
+			}
+			buf = append(buf, make([]byte, min(int64(len(buf)), limit-int64(n)+1))...)
+		}
+		m, err := src.Read(buf[n:])
+		n += m
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if int64(n) > limit {
+		return nil, errBodyTooLarge
+	}
+	return buf[:n:n], nil
+}

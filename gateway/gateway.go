@@ -1,0 +1,151 @@
+// Package gateway is the data plane: it classifies an agent's request, picks nodes for it from the
+// routing table, carries it there and its answer back, and hides what nodes do wrong as far as the
+// protocol lets it. It must not know plugins, Consul, DNS or Raft, nor where the table comes from.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/regions"
+)
+
+// Tracer makes spans of requests and attempts.
+type Tracer interface {
+	// Request begins the span of an agent's request. traceParent is the one in the message's _meta.
+	Request(r *http.Request, traceParent string, span RequestSpan) (*http.Request, func(outcome string))
+	// Attempt begins the span of one attempt; the fields it returns name it to the node.
+	Attempt(ctx context.Context, node string, number int) (trace []upstream.Field, end func(result string))
+}
+
+// RequestSpan is what a request's span says. Nothing else of a request ever gets into one.
+type RequestSpan struct{ Service, Era, Method, Tool, Class string }
+
+// Config is what a Gateway needs. Every field without a default is required.
+type Config struct {
+	AllowedHosts   []string // Host values; empty: loopback names on loopback listeners, anything elsewhere
+	AllowedOrigins []string // Origin values besides the request's own host
+	MaxBody        int64    // bytes; default 4 MiB
+	BodyTimeout    time.Duration
+	Tracer         Tracer // nil: no traces, at no cost
+	// Duration returns what records how long requests of one kind took; called once per kind.
+	Duration func(service, era, methodClass string) func(time.Duration)
+	Outside  Outside
+	Logger   *slog.Logger
+}
+
+// Gateway serves agents. Its tables are published by one writer.
+type Gateway struct {
+	cfg     Config
+	buffers *buffers
+	view    atomic.Pointer[view]
+	fleet   *fleet
+	serial  atomic.Uint64
+}
+
+// view is everything a request loads, once: the table and what belongs to it.
+type view struct {
+	table  *regions.Table
+	guard  guard
+	byPath map[string]*pool
+}
+
+// New returns a gateway that answers 503 until a table is published.
+func New(cfg Config) (*Gateway, error) {
+	if cfg.Duration == nil || cfg.Outside == nil || cfg.Logger == nil {
+		return nil, errors.New("gateway: new: duration, outside and logger are required")
+	}
+	if cfg.MaxBody == 0 {
+		cfg.MaxBody = 4 << 20
+	}
+	if cfg.BodyTimeout == 0 {
+		cfg.BodyTimeout = 30 * time.Second
+	}
+	if cfg.MaxBody < 0 || cfg.BodyTimeout < 0 {
+		return nil, fmt.Errorf("gateway: new: negative limit: max body %d, body timeout %v", cfg.MaxBody, cfg.BodyTimeout)
+	}
+	g := &Gateway{cfg: cfg, buffers: newBuffers(), fleet: newFleet(cfg.Logger)}
+	g.view.Store(&view{guard: newGuard(cfg.AllowedHosts, cfg.AllowedOrigins)})
+	return g, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := g.view.Load()
+	if why := v.guard.allows(r); why != "" {
+		mcp.WriteError(w, refusal(http.StatusForbidden, "forbidden", why), nil)
+		return
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		v.guard.cors(w.Header(), origin)
+		if r.Method == http.MethodOptions {
+			preflight(w)
+			return
+		}
+	}
+	p, ok := v.byPath[r.URL.Path]
+	if !ok {
+		g.noService(w, v)
+		return
+	}
+	dropNamedByConnection(r.Header)
+	switch r.Method {
+	case http.MethodPost:
+		g.servePost(w, r, p)
+	case http.MethodGet:
+		g.serveGet(w, r, p)
+	case http.MethodDelete:
+		g.serveDelete(w, r, p)
+	default:
+		notAllowed(w)
+	}
+}
+
+// noService: a path nobody configured is 404, but before the first table everything may be configured.
+func (g *Gateway) noService(w http.ResponseWriter, v *view) {
+	if v.table == nil {
+		mcp.WriteError(w, nothingFits("starting"), nil)
+		return
+	}
+	mcp.WriteError(w, refusal(http.StatusNotFound, "unknown_service", "no service at this path"), nil)
+}
+
+func notAllowed(w http.ResponseWriter) {
+	w.Header().Set("Allow", "POST, GET, DELETE")
+	mcp.WriteError(w, refusal(http.StatusMethodNotAllowed, "method_not_allowed", "method not allowed"), nil)
+}
+
+func preflight(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Methods", "POST, GET, DELETE")
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name")
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// dropNamedByConnection removes the fields that the agent's Connection header declares its own
+// (RFC 9110 section 7.6.1); the usual ones are left out when a request is written.
+func dropNamedByConnection(h http.Header) {
+	for _, list := range h["Connection"] {
+		for name := range splitList(list) {
+			if name != "" {
+				h.Del(name)
+			}
+		}
+	}
+}
+
+// requestID names a request in logs: the agent's own X-Request-Id if it is sane, else a number.
+func (g *Gateway) requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); id != "" && len(id) <= 64 {
+		return id
+	}
+	return fmt.Sprintf("%x", g.serial.Add(1))
+}

@@ -1,0 +1,161 @@
+package gateway
+
+import (
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/gateway/listen"
+	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/session"
+	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/regions"
+)
+
+// servePost reads one message, classifies it and hands it to whoever serves its kind.
+func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
+	began := time.Now()
+	buf := g.buffers.get()
+	pooled := true
+	defer func() {
+		if pooled {
+			g.buffers.put(buf)
+		}
+	}()
+	headers := mcp.ReadHeaders(r.Header)
+	era := mcp.EraOf(headers.Version)
+	// A legacy session keeps its messages longer than this request lives.
+	space := *buf
+	if era == mcp.Legacy {
+		space = make([]byte, min(max(r.ContentLength, 0), pooledBody)+1)
+	}
+	body, err := readBody(w, r, space, g.cfg.MaxBody, g.cfg.BodyTimeout)
+	if err != nil {
+		p.counters.count(era, classOther, Rejected)
+		w.Header().Set("Connection", "close")
+		mcp.WriteError(w, bodyError(err), nil)
+		return
+	}
+	env, err := mcp.Scan(body)
+	if err != nil {
+		p.counters.count(era, classOther, Rejected)
+		mcp.WriteError(w, mcp.ScanError(err), nil)
+		return
+	}
+	outcome := g.traced(w, r, p, message{env: env, headers: headers, body: body, era: era})
+	class := methodClassOf(env.Method)
+	p.counters.count(era, class, outcome)
+	if class != classStream {
+		p.took[eraIndex(era)][class](time.Since(began))
+	}
+}
+
+// traced dispatches within a span, where there are spans.
+func (g *Gateway) traced(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
+	if g.cfg.Tracer == nil {
+		return g.dispatch(w, r, p, m)
+	}
+	span := RequestSpan{Service: p.name, Era: m.era.String(), Method: m.env.Method, Class: p.class(&m.env).String()}
+	if m.env.Method == mcp.MethodToolsCall || m.env.Method == mcp.MethodPromptsGet {
+		span.Tool = m.env.Name
+	}
+	r, end := g.cfg.Tracer.Request(r, m.env.TraceParent, span)
+	outcome := g.dispatch(w, r, p, m)
+	end(outcome.String())
+	return outcome
+}
+
+// message is what a POST carried.
+type message struct {
+	env     mcp.Envelope
+	headers mcp.Headers
+	body    []byte
+	era     mcp.Era
+}
+
+// id returns the JSON-RPC id as written, nil for none.
+func (m *message) id() []byte {
+	if m.env.ID.IsZero() {
+		return nil
+	}
+	return m.env.ID.Of(m.body)
+}
+
+func (g *Gateway) dispatch(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
+	if e := mcp.Validate(m.headers, m.env); e != nil {
+		mcp.WriteError(w, e, m.id())
+		return Rejected
+	}
+	if m.era == mcp.Modern {
+		return g.dispatchModern(w, r, p, m)
+	}
+	if m.env.Kind == mcp.KindBatch && m.headers.Version > mcp.Version20250326 {
+		mcp.WriteError(w, mcp.InvalidRequest("this protocol version has no batches"), nil)
+		return Rejected
+	}
+	sc := session.Call{Envelope: m.env, Body: m.body, Class: p.class(&m.env), Pool: p.stateful(), Header: r.Header}
+	sw := &statusWriter{ResponseWriter: w}
+	if m.headers.Session != "" {
+		p.sessions.Serve(sw, r, sc)
+		return sw.outcome()
+	}
+	if m.env.Method == mcp.MethodInitialize && p.stated(needStateful) {
+		p.sessions.ServeInitialize(sw, r, sc)
+		return sw.outcome()
+	}
+	return g.walk(w, r, p, m, p.legacyNeed(m.env.Method))
+}
+
+// legacyNeed: outside a session only a node without sessions can help; if the service has none, any
+// node's refusal is the truth.
+func (p *pool) legacyNeed(method string) need {
+	switch {
+	case method == mcp.MethodDiscover && p.table.Eras != 0:
+		return needAny
+	case p.stated(needStateless):
+		return needStateless
+	case p.stated(needLegacy):
+		return needLegacy
+	}
+	return needAny
+}
+
+func (g *Gateway) dispatchModern(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
+	n := p.modernNeed()
+	if m.env.Method == mcp.MethodListen && n == needModern {
+		p.listen.Serve(w, r, listen.Request{Body: m.body, ID: m.id(), Header: r.Header})
+		return OK
+	}
+	return g.walk(w, r, p, m, n)
+}
+
+// modernNeed: a service that was ever seen to speak the modern era stays modern through an outage,
+// since an agent keeps what it found out at its first probe. Where no node ever spoke it, a legacy
+// node's own answer tells the agent so.
+func (p *pool) modernNeed() need {
+	if p.table.Eras.Has(regions.Modern) || p.table.Eras == 0 {
+		return needModern
+	}
+	return needAny
+}
+
+func (g *Gateway) walk(w http.ResponseWriter, r *http.Request, p *pool, m message, n need) Outcome {
+	c := &call{
+		g: g, p: p, w: w, r: r, env: m.env, era: m.era, id: m.id(), need: n,
+		class:   p.class(&m.env),
+		request: upstream.Request{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: m.body},
+	}
+	return c.run()
+}
+
+// splitList yields the canonical names in a comma-separated header field.
+func splitList(list string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name := range strings.SplitSeq(list, ",") {
+			if !yield(http.CanonicalHeaderKey(strings.TrimSpace(name))) {
+				return
+			}
+		}
+	}
+}

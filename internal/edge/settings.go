@@ -1,0 +1,88 @@
+package edge
+
+import (
+	"net"
+
+	"github.com/quorate/quorate/gateway"
+	"github.com/quorate/quorate/gateway/breaker"
+	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/route"
+	"github.com/quorate/quorate/gateway/session"
+	"github.com/quorate/quorate/internal/config"
+)
+
+// settings translates the file's words into the data plane's.
+func settings(cfg *config.Config) ([]gateway.Service, error) {
+	out := make([]gateway.Service, 0, len(cfg.Services))
+	for _, s := range cfg.Services {
+		routes, err := route.Compile(routesOf(s))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, gateway.Service{
+			Name:                 s.Name,
+			Path:                 s.Path,
+			Routes:               routes,
+			Attempts:             s.Retry.Attempts,
+			BudgetRatio:          float64(s.Retry.BudgetPercent) / 100,
+			BudgetMin:            s.Retry.BudgetMin,
+			RequestStateAffinity: s.Affinity.RequestState,
+			Connect:              s.Attempt.Connect,
+			Suspect:              s.Attempt.Suspect,
+			Probe:                s.Attempt.Probe,
+			SlowStart:            s.Balance.SlowStart,
+			Breaker:              breakerOf(s.Breaker),
+			Session: session.Config{
+				Service:      s.Name,
+				IdleTimeout:  s.Session.Idle,
+				Sweep:        s.Session.Sweep,
+				MaxSessions:  s.Session.Max,
+				BufferEvents: s.Session.BufferEvents,
+				BufferBytes:  int(s.Session.BufferBytes),
+			},
+		})
+	}
+	return out, nil
+}
+
+func breakerOf(b config.Breaker) breaker.Config {
+	return breaker.Config{
+		Window:  b.Window,
+		Ratio:   float64(b.FailurePercent) / 100,
+		Volume:  b.MinCalls,
+		OpenFor: b.Open,
+	}
+}
+
+func routesOf(s config.Service) []route.Route {
+	out := make([]route.Route, 0, len(s.Routes))
+	for _, r := range s.Routes {
+		out = append(out, route.Route{
+			Match:      route.Match{Tool: r.Match.Tool, Prompt: r.Match.Prompt, Resource: r.Match.Resource, Method: r.Match.Method},
+			RetryClass: classOf(r.RetryClass),
+		})
+	}
+	return out
+}
+
+func classOf(word string) *mcp.RetryClass {
+	for _, c := range []mcp.RetryClass{mcp.Once, mcp.Retry, mcp.Hedge} {
+		if c.String() == word {
+			return &c
+		}
+	}
+	return nil
+}
+
+// allowedHosts: a list of the operator's is complete only with the names by which the gateway itself
+// is reached on this machine.
+func allowedHosts(cfg *config.Config) []string {
+	if len(cfg.Listen.AllowedHosts) == 0 {
+		return nil
+	}
+	hosts := append([]string{"localhost", "127.0.0.1", "::1"}, cfg.Listen.AllowedHosts...)
+	if host, _, err := net.SplitHostPort(cfg.Listen.Address); err == nil && host != "" {
+		hosts = append(hosts, host)
+	}
+	return hosts
+}

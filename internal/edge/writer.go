@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/quorate/quorate/gateway"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/verify"
+)
+
+// coalesce is how long the writer waits for more changes before it builds a table. Deaths do not wait
+// for it: the data plane acts on them by itself.
+const coalesce = 20 * time.Millisecond
+
+// writer is the one writer of routing tables: it merges the configuration with what verification
+// sees, builds a table and publishes it. Everything of it is touched by its own goroutine only.
+type writer struct {
+	log      *slog.Logger
+	gateway  *gateway.Gateway
+	trackers *trackers
+	probe    *http.Client
+	cfg      *config.Config
+	table    *regions.Table
+}
+
+// run publishes until ctx ends. reload carries configurations; each is answered on its result channel.
+func (w *writer) run(ctx context.Context, reload <-chan reloading) {
+	timer := time.NewTimer(time.Hour)
+	timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-reload:
+			r.result <- w.apply(r.cfg)
+		case <-w.trackers.changed:
+			timer.Reset(coalesce)
+		case <-timer.C:
+			if err := w.publish(w.cfg); err != nil {
+				w.log.Error("routing table not published", "cause", err.Error())
+			}
+		}
+	}
+}
+
+type reloading struct {
+	cfg    *config.Config
+	result chan error
+}
+
+// apply takes a new configuration over, whole or not at all.
+func (w *writer) apply(cfg *config.Config) error {
+	if err := w.trackers.set(cfg); err != nil {
+		return err
+	}
+	if err := w.publish(cfg); err != nil {
+		return err
+	}
+	w.cfg = cfg
+	return nil
+}
+
+func (w *writer) publish(cfg *config.Config) error {
+	in := regions.Input{Previous: w.table, Region: cfg.Region}
+	for _, s := range cfg.Services {
+		in.Services = append(in.Services, regions.ServiceInput{Name: s.Name, Path: s.Path, Nodes: w.trackers.nodes(s.Name)})
+	}
+	table, err := regions.Build(in)
+	if err != nil {
+		return err
+	}
+	services, err := settings(cfg)
+	if err != nil {
+		return err
+	}
+	if err := w.gateway.Publish(table, services, allowedHosts(cfg), cfg.Listen.AllowedOrigins); err != nil {
+		return err
+	}
+	w.table = table
+	return nil
+}
+
+// outside lets the data plane reach verification.
+type outside struct {
+	trackers *trackers
+	probe    *http.Client
+}
+
+// NodeFailed implements gateway.Outside.
+func (o outside) NodeFailed(service string, id regions.NodeID, dead bool) {
+	o.trackers.failed(service, id, dead)
+}
+
+// Alive implements gateway.Outside.
+func (o outside) Alive(ctx context.Context, url string) error {
+	return verify.Alive(ctx, o.probe, url)
+}
