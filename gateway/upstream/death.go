@@ -102,9 +102,10 @@ func (n *Node) refused(ctx context.Context, report func(breaker.Outcome), err er
 	if ctx.Err() != nil {
 		e.Failure, e.Err = Canceled, context.Cause(ctx)
 		report(breaker.Ignored)
+		n.results.failed(Canceled)
 		return e
 	}
-	n.failures.Add(1)
+	n.results.failed(Refused)
 	if errors.Is(err, syscall.ECONNREFUSED) {
 		n.die("connection refused", err)
 	} else {
@@ -122,6 +123,7 @@ func (n *Node) fail(ctx context.Context, c *conn, p Progress, err error) *Error 
 		e.Failure = Dead
 	case ctx.Err() != nil:
 		e.Failure, e.Err = Canceled, context.Cause(ctx)
+		n.results.failed(Canceled)
 		return e
 	case errors.Is(err, syscall.ETIMEDOUT):
 		n.die("bytes stayed unacknowledged", err)
@@ -133,7 +135,7 @@ func (n *Node) fail(ctx context.Context, c *conn, p Progress, err error) *Error 
 		// retry costs and what its breaker should think after a restart.
 		e.Failure = Dead
 	}
-	n.failures.Add(1)
+	n.results.failed(e.Failure)
 	if e.Failure != Dead {
 		n.cfg.Observer.NodeFailed(n.cfg.ID, false)
 	}

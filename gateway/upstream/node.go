@@ -63,8 +63,7 @@ type Node struct {
 	life     atomic.Pointer[life]
 	probing  atomic.Pointer[probeRun]
 	inFlight atomic.Int64
-	attempts atomic.Uint64
-	failures atomic.Uint64
+	results  results
 	ewma     balance.EWMA
 }
 
@@ -133,8 +132,8 @@ func (n *Node) URL() string { return n.cfg.URL }
 // InFlight returns the number of attempts that have not ended, response bodies included.
 func (n *Node) InFlight() int64 { return n.inFlight.Load() }
 
-// Attempts returns how many attempts were started and how many of them failed.
-func (n *Node) Attempts() (started, failed uint64) { return n.attempts.Load(), n.failures.Load() }
+// Results calls f with every result that attempts ended with, and how many did.
+func (n *Node) Results(f func(result string, count uint64)) { n.results.each(f) }
 
 // Latency returns the peak EWMA of the time to response headers, as of now.
 func (n *Node) Latency() time.Duration { return n.ewma.Value(time.Now()) }
@@ -164,9 +163,9 @@ func (n *Node) shape(method string) *http.Request {
 func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 	report, err := n.cfg.Breaker.Allow()
 	if err != nil {
+		n.results.failed(BreakerOpen)
 		return nil, &Error{Node: n.cfg.ID, Progress: NotSent, Failure: BreakerOpen, Err: err}
 	}
-	n.attempts.Add(1)
 	n.inFlight.Add(1)
 	began := time.Now()
 	c := n.pool.take(began)
@@ -198,10 +197,11 @@ func (n *Node) observe(began time.Time, status int, report func(breaker.Outcome)
 	// Slow tools would otherwise make their node look slow for everything else.
 	n.ewma.Observe(now, min(now.Sub(began), time.Second))
 	if status >= 500 {
-		n.failures.Add(1)
+		n.results.serverError()
 		report(breaker.Failure)
 		return
 	}
+	n.results.ok()
 	report(breaker.Success)
 }
 
