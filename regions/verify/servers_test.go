@@ -25,6 +25,18 @@ func newServer() *mcp.Server {
 	return s
 }
 
+// forgetful is a newServer whose sessions the test loses by replacing its handler; they are ended with
+// the test. All others must have been ended by the Tracker, or their goroutines are left over.
+func forgetful(t *testing.T) *mcp.Server {
+	s := newServer()
+	t.Cleanup(func() {
+		for session := range s.Sessions() {
+			_ = session.Close()
+		}
+	})
+	return s
+}
+
 func addTool(s *mcp.Server, name string, a *mcp.ToolAnnotations) {
 	type none struct{}
 	mcp.AddTool(s, &mcp.Tool{Name: name, Annotations: a}, func(context.Context, *mcp.CallToolRequest, none) (*mcp.CallToolResult, none, error) {

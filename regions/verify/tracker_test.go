@@ -90,7 +90,7 @@ func TestSessionEndsWhenTheNodeIsRemoved(t *testing.T) {
 func TestForgottenSessionIsOpenedAgain(t *testing.T) {
 	for name, first := range map[string]http.Handler{"restart": nil, "400": status(http.StatusBadRequest)} {
 		t.Run(name, func(t *testing.T) {
-			node := &swap{now: stateful(newServer())}
+			node := &swap{now: stateful(forgetful(t))}
 			rec := &recorder{Handler: node}
 			var log bytes.Buffer
 			tr := track(t, Config{Interval: 200 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&log, nil))}, serve(t, rec))
@@ -118,7 +118,7 @@ func TestForgottenSessionIsOpenedAgain(t *testing.T) {
 }
 
 func TestNodeComesBackAsAnother(t *testing.T) {
-	node := &swap{now: stateful(newServer())}
+	node := &swap{now: stateful(forgetful(t))}
 	tr := track(t, Config{Interval: 100 * time.Millisecond, Failures: 1}, serve(t, node))
 	n := await(t, tr, "healthy", in(regions.Healthy))
 	if n.Facts.Eras != regions.Legacy {
@@ -157,7 +157,7 @@ func TestToolListChanges(t *testing.T) {
 func TestFeedSurvivesARestart(t *testing.T) {
 	for name, handler := range map[string]func(*mcp.Server) http.Handler{"legacy": stateful, "modern": stateless} {
 		t.Run(name, func(t *testing.T) {
-			node := &swap{now: handler(newServer())}
+			node := &swap{now: handler(forgetful(t))}
 			ts := httptest.NewServer(node)
 			t.Cleanup(func() { ts.CloseClientConnections(); ts.Close() })
 			tr := track(t, Config{Interval: slow, Timeout: time.Second}, ts.URL+"/mcp")
