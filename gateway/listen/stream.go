@@ -76,13 +76,16 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, req Request) {
 		cancel()
 		_ = s.rc.SetWriteDeadline(time.Unix(1, 0)) // frees a write that the agent does not read
 	}
-	defer s.wg.Wait()
 	defer cancel()
 	if e := h.add(s); e != nil {
 		mcp.WriteError(w, e, s.id)
 		return
 	}
-	defer h.remove(s)
+	defer func() {
+		cancel()
+		s.wg.Wait()
+		h.remove(s)
+	}()
 	s.follow()
 	if s.open(w) {
 		s.pump(w)
