@@ -7,7 +7,8 @@
 //
 // Tags: yaml (the key), default, doc (a sentence), required, min and max (inclusive), enum
 // (comma-separated words), is (the name of a form in form.go), example (what a message tells
-// the reader to write), restart (a reload cannot change it).
+// the reader to write), restart (a reload cannot change it,
+// except in a service that is new).
 package config
 
 import "time"
@@ -24,7 +25,7 @@ type Config struct {
 	Shutdown  Shutdown  `yaml:"shutdown" doc:"What happens on SIGTERM."`
 	Log       Log       `yaml:"log" doc:"The log: JSON lines on standard error."`
 	Telemetry Telemetry `yaml:"telemetry" doc:"OpenTelemetry export. Metrics are always on the admin listener."`
-	Services  []Service `yaml:"services" required:"true" example:"a list with one entry per MCP server, such as - name: tools" max:"1000" doc:"The logical MCP servers that this gateway fronts."`
+	Services  []Service `yaml:"services" required:"true" example:"a list with one entry per MCP server, such as - name: tools" min:"1" max:"1000" doc:"The logical MCP servers that this gateway fronts."`
 
 	source source
 }
@@ -33,9 +34,9 @@ type Config struct {
 type Listen struct {
 	Address        string        `yaml:"address" default:"127.0.0.1:8080" is:"address" example:"127.0.0.1:8080" restart:"true" doc:"HOST:PORT to listen on; port 0 takes a free one; an empty host means every interface."`
 	TLS            ListenTLS     `yaml:"tls" doc:"Serve HTTPS. Both files or neither; changed files are read again without a restart."`
-	AllowedHosts   []string      `yaml:"allowed_hosts" is:"host" max:"1000" example:"mcp.example.com" doc:"Names accepted in the Host header, without a port; * accepts all. Empty: loopback names on a loopback address, any name elsewhere. Defends against DNS rebinding."`
+	AllowedHosts   []string      `yaml:"allowed_hosts" is:"host" max:"1000" example:"mcp.example.com" doc:"Names accepted in the Host header besides loopback names and the host of the listen address, without a port; * accepts all. Empty: only loopback names on a loopback address, any name elsewhere. Defends against DNS rebinding."`
 	AllowedOrigins []string      `yaml:"allowed_origins" is:"origin" max:"1000" example:"https://app.example.com" doc:"Origins accepted besides the host that the page itself came from; * accepts all. Empty: pages of loopback hosts may also speak to a loopback gateway. A request without an Origin header is not affected."`
-	MaxBody        Size          `yaml:"max_body" default:"4MiB" min:"1KiB" max:"1GiB" doc:"Largest request body; a larger one gets HTTP 413. Responses have no limit."`
+	MaxBody        Size          `yaml:"max_body" default:"4MiB" min:"1KiB" max:"1GiB" restart:"true" doc:"Largest request body; a larger one gets HTTP 413. Responses have no limit."`
 	HeaderTimeout  time.Duration `yaml:"header_timeout" default:"10s" min:"10ms" max:"10m" restart:"true" doc:"How long an agent may take to send a request's headers."`
 	BodyTimeout    time.Duration `yaml:"body_timeout" default:"30s" min:"10ms" max:"1h" restart:"true" doc:"How long an agent may take to send a request's body. There is no limit on how long a call may run."`
 	IdleTimeout    time.Duration `yaml:"idle_timeout" default:"2m" min:"1s" max:"24h" restart:"true" doc:"How long an idle keep-alive connection stays open."`

@@ -138,7 +138,7 @@ func (d decoder) required(v reflect.Value, keys []Key, path string) {
 			field = field.Elem()
 		}
 		switch {
-		case k.Required && (field.IsZero() || k.Kind == KindList && field.Len() == 0):
+		case k.Required && (field.IsZero() || k.Kind == KindList && k.Min != "" && field.Len() == 0):
 			d.missing(at, k)
 		case k.Kind == KindSection:
 			d.required(field, k.Keys, at)

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/quorate/quorate/gateway/route"
 )
 
 // NamePattern is the form of names and ids: they stand in metrics, logs, headers and status.
@@ -118,13 +120,8 @@ func notInPath(r rune) bool {
 }
 
 func checkGlob(s string) *fault {
-	switch {
-	case len(s) > 256:
-		return &fault{show(s) + " is too long for a pattern", "at most 256 bytes"}
-	case strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return &fault{show(s) + " holds a control character", "a pattern such as charge_*"}
-	case strings.Contains(s, "**"):
-		return &fault{show(s) + " repeats a star", "one *, which stands for any run of characters"}
+	if _, err := route.CompileGlob(s); err != nil {
+		return &fault{show(s) + " is not a pattern", `a pattern such as charge_*, with \ before a [, ? or * that is meant as it is`}
 	}
 	return nil
 }
@@ -148,7 +145,7 @@ func checkOrigin(s string) *fault {
 	if err != nil || u.User != nil || u.Scheme == "" || !isHost(u.Hostname()) {
 		return &fault{"the value is not an origin", write}
 	}
-	if u.Scheme+"://"+u.Host != strings.ToLower(s) {
+	if !strings.EqualFold(u.Scheme+"://"+u.Host, s) {
 		return &fault{show(s) + " is more than an origin", fmt.Sprintf("%s://%s, without a path", u.Scheme, u.Host)}
 	}
 	return nil

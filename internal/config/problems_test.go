@@ -97,20 +97,22 @@ func TestProblems(t *testing.T) {
 		{"duplicates", good + "name: gw-2\n", nil, []string{
 			`quorate.yaml:7: name: is given twice, first in line 1; write it once`,
 		}},
-		{"duplicate services and nodes", good + "  - name: tools\n    path: /mcp\n    discover:\n      - static: {nodes: [{id: a, url: \"http://h/a\"}]}\n      - static: {nodes: [{id: a, url: \"http://h/b\"}]}\n", nil, []string{
+		{"duplicate services and nodes", good + "  - name: tools\n    path: /mcp\n    discover:\n      - static: {nodes: [{id: a, url: \"http://h/a\"}]}\n      - static: {nodes: [{id: a, url: \"http://h/b\"}, {id: b, url: \"http://h/a\"}]}\n", nil, []string{
 			`quorate.yaml:7: services[1].name: "tools" is taken by services[0].name; write a name of its own`,
 			`quorate.yaml:8: services[1].path: "/mcp" is taken by services[0].path; write a path of its own`,
 			`quorate.yaml:11: services[1].discover[1].static.nodes[0].id: "a" is taken by services[1].discover[0].static.nodes[0].id; write an id of its own`,
+			`quorate.yaml:11: services[1].discover[1].static.nodes[1].url: "http://h/a" is taken by services[1].discover[0].static.nodes[0].url; write a URL of its own: one process would count as two nodes`,
 		}},
-		{"no source", head + "  - name: tools\n    path: /mcp\n    discover:\n      - {}\n      - {consul: {}}\n      - {static: {nodes: []}}\n", nil, []string{
+		{"no source", head + "  - name: tools\n    path: /mcp\n    discover:\n      - {}\n      - {consul: {}}\n      - {static: {nodes: }}\n", nil, []string{
 			`quorate.yaml:7: services[0].discover[0]: names no source; write static: {nodes: [...]}`,
 			`quorate.yaml:8: services[0].discover[1].consul: is not a known key; write static`,
 			`quorate.yaml:9: services[0].discover[2].static.nodes: is empty; write nodes: [{id: a, url: "http://127.0.0.1:9001/mcp"}]`,
 		}},
-		{"routes", good + "    routes:\n      - {match: {}, retry_class: once}\n      - {retry_class: once}\n      - match: {tool: \"a**\"}\n", nil, []string{
+		{"routes", good + "    routes:\n      - {match: {}, retry_class: once}\n      - {retry_class: once}\n      - match: {tool: \"a[\"}\n      - match: {tool: a, prompt: b}\n", nil, []string{
 			`quorate.yaml:8: services[0].routes[0].match: is empty; write match: {tool: "charge_*"}`,
 			`quorate.yaml:9: services[0].routes[1].match: is missing; write match: {tool: "charge_*"}`,
-			`quorate.yaml:10: services[0].routes[2].match.tool: "a**" repeats a star; write one *, which stands for any run of characters`,
+			`quorate.yaml:10: services[0].routes[2].match.tool: "a[" is not a pattern; write a pattern such as charge_*, with \ before a [, ? or * that is meant as it is`,
+			`quorate.yaml:11: services[0].routes[3].match.prompt: can never match together with tool; write a route of its own for each`,
 		}},
 		{"aliases, tags and merges", "name: &n gw-1\nregion: *n\ndata_dir: !!str d\nlisten: {<<: {address: a}}\nservices:\n" + tail, nil, []string{
 			`quorate.yaml:2: region: uses a YAML alias; write the value itself`,

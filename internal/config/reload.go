@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -27,8 +28,25 @@ func restarts(a, b reflect.Value, keys []Key, changed []string) []string {
 		switch {
 		case k.Kind == KindSection:
 			changed = restarts(x, y, k.Keys, changed)
+		case k.Path == "services":
+			changed = append(changed, serviceRestarts(x.Interface().([]Service), y.Interface().([]Service), k.Keys)...)
 		case k.Restart && !reflect.DeepEqual(x.Interface(), y.Interface()):
 			changed = append(changed, k.Path)
+		}
+	}
+	return changed
+}
+
+// serviceRestarts compares the services that are in both. Their keys are shown with the service's
+// name, because a changed list has other indexes.
+func serviceRestarts(old, new []Service, keys []Key) (changed []string) {
+	for i := range new {
+		at := slices.IndexFunc(old, func(s Service) bool { return s.Name == new[i].Name })
+		if at < 0 {
+			continue
+		}
+		for _, path := range restarts(reflect.ValueOf(old[at]), reflect.ValueOf(new[i]), keys, nil) {
+			changed = append(changed, strings.Replace(path, "[]", "["+new[i].Name+"]", 1))
 		}
 	}
 	return changed

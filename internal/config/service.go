@@ -6,7 +6,7 @@ import "time"
 type Service struct {
 	Name     string     `yaml:"name" required:"true" is:"name" example:"tools" doc:"The service's name, unique in this file."`
 	Path     string     `yaml:"path" required:"true" is:"path" example:"/mcp" doc:"The URL path that agents use, unique in this file. It must match exactly."`
-	Discover []Discover `yaml:"discover" required:"true" max:"64" example:"[{static: {nodes: [{id: a, url: \"http://127.0.0.1:9001/mcp\"}]}}]" doc:"Where the service's nodes come from. A source can only propose nodes: each is verified by an MCP round trip before it gets traffic."`
+	Discover []Discover `yaml:"discover" required:"true" min:"1" max:"64" example:"[{static: {nodes: [{id: a, url: \"http://127.0.0.1:9001/mcp\"}]}}]" doc:"Where the service's nodes come from. A source can only propose nodes: each is verified by an MCP round trip before it gets traffic."`
 	Checks   Checks     `yaml:"checks" doc:"Active health checks: a real MCP round trip."`
 	Attempt  Attempt    `yaml:"attempt" doc:"The bounds of one attempt on one node. None of them ever cuts a slow call on a node that still answers."`
 	Retry    Retry      `yaml:"retry" doc:"How many more attempts the service's requests may cost."`
@@ -24,59 +24,58 @@ type Discover struct {
 
 // Static is a fixed list of nodes.
 type Static struct {
-	Nodes []Node `yaml:"nodes" required:"true" max:"10000" example:"[{id: a, url: \"http://127.0.0.1:9001/mcp\"}]" doc:"The nodes."`
+	Nodes []Node `yaml:"nodes" required:"true" max:"10000" example:"[{id: a, url: \"http://127.0.0.1:9001/mcp\"}]" doc:"The nodes. An empty list declares a service that has none yet."`
 }
 
 // Node is one MCP server process.
 type Node struct {
 	ID     string `yaml:"id" required:"true" is:"name" example:"a" doc:"The node's id, unique in its service."`
-	URL    string `yaml:"url" required:"true" is:"url" example:"http://127.0.0.1:9001/mcp" doc:"The node's MCP endpoint, http or https."`
+	URL    string `yaml:"url" required:"true" is:"url" example:"http://127.0.0.1:9001/mcp" doc:"The node's MCP endpoint, http or https, unique in its service."`
 	Weight int    `yaml:"weight" default:"1" min:"1" max:"1000" doc:"The node's share of traffic relative to the others."`
 }
 
 // Checks are a service's active health checks.
 type Checks struct {
-	Interval  time.Duration `yaml:"interval" default:"5s" min:"50ms" max:"1h" doc:"Time between two checks of one node, with jitter. A failed request causes a check at once."`
+	Interval  time.Duration `yaml:"interval" default:"5s" min:"100ms" max:"1h" doc:"Time between two checks of one node, with jitter. A failed request causes a check at once."`
 	Failures  int           `yaml:"failures" default:"3" min:"1" max:"100" doc:"Failed checks in a row after which a node is unhealthy."`
 	Successes int           `yaml:"successes" default:"2" min:"1" max:"100" doc:"Good checks in a row after which an unhealthy node is healthy again."`
 }
 
 // Attempt bounds one try on one node.
 type Attempt struct {
-	Connect time.Duration `yaml:"connect" default:"250ms" min:"1ms" max:"1m" doc:"How long a connect to a node may take."`
-	Suspect time.Duration `yaml:"suspect" default:"300ms" min:"1ms" max:"10m" doc:"Silence before response headers after which the node is probed on another connection, while the call goes on."`
-	Probe   time.Duration `yaml:"probe" default:"400ms" min:"1ms" max:"1m" doc:"How long that probe may take. Only when it fails is the call taken elsewhere and the node unhealthy for everybody."`
+	Connect time.Duration `yaml:"connect" default:"250ms" min:"1ms" max:"1m" restart:"true" doc:"How long a connect to a node may take."`
+	Suspect time.Duration `yaml:"suspect" default:"300ms" min:"1ms" max:"10m" restart:"true" doc:"Silence before response headers after which the node is probed on another connection, while the call goes on."`
+	Probe   time.Duration `yaml:"probe" default:"400ms" min:"1ms" max:"1m" restart:"true" doc:"How long that probe may take. Only when it fails is the call taken elsewhere and the node unhealthy for everybody."`
 }
 
 // Retry bounds what retries may cost a service.
 type Retry struct {
 	Attempts      int `yaml:"attempts" default:"3" min:"1" max:"10" doc:"Attempts per request, the first included. 1 turns retries off."`
-	BudgetPercent int `yaml:"budget_percent" default:"20" min:"0" max:"100" doc:"Retries in flight allowed, as a share of the service's requests in flight."`
-	BudgetMin     int `yaml:"budget_min" default:"3" min:"0" max:"10000" doc:"Retries in flight always allowed, however few requests there are."`
+	BudgetPercent int `yaml:"budget_percent" default:"20" min:"0" max:"100" restart:"true" doc:"Retries allowed, as a share of the service's requests."`
+	BudgetMin     int `yaml:"budget_min" default:"3" min:"0" max:"1000" restart:"true" doc:"Retries per second always allowed, however few requests there are."`
 }
 
 // Breaker is the circuit breaker in front of each node.
 type Breaker struct {
-	Window         time.Duration `yaml:"window" default:"10s" min:"10ms" max:"1h" doc:"Time over which outcomes are counted."`
-	FailurePercent int           `yaml:"failure_percent" default:"50" min:"1" max:"100" doc:"Share of failed attempts in the window that opens the breaker."`
-	MinCalls       int           `yaml:"min_calls" default:"20" min:"1" max:"100000" doc:"Attempts in the window below which that share opens nothing."`
-	Consecutive    int           `yaml:"consecutive" default:"5" min:"1" max:"100000" doc:"Failed attempts in a row that open the breaker, however long they took."`
-	Open           time.Duration `yaml:"open" default:"1s" min:"10ms" max:"1h" doc:"How long an open breaker refuses attempts before it lets one through to try the node."`
+	Window         time.Duration `yaml:"window" default:"10s" min:"10ms" max:"1h" restart:"true" doc:"Time over which outcomes are counted."`
+	FailurePercent int           `yaml:"failure_percent" default:"50" min:"1" max:"100" restart:"true" doc:"Share of failed attempts in the window that opens the breaker."`
+	MinCalls       int           `yaml:"min_calls" default:"20" min:"1" max:"100000" restart:"true" doc:"Attempts in the window below which that share opens nothing."`
+	Consecutive    int           `yaml:"consecutive" default:"5" min:"1" max:"100000" restart:"true" doc:"Failed attempts in a row that open the breaker, however long they took."`
+	Open           time.Duration `yaml:"open" default:"1s" min:"10ms" max:"1h" restart:"true" doc:"How long an open breaker refuses attempts before it lets one through to try the node."`
 }
 
 // Balance says how requests are spread.
 type Balance struct {
-	SlowStart    time.Duration `yaml:"slow_start" default:"10s" min:"0s" max:"1h" doc:"Time over which a node that became healthy grows to its full share. 0s turns it off."`
-	PanicPercent int           `yaml:"panic_percent" default:"50" min:"0" max:"100" doc:"When less than this share of the pool is healthy, every node is used. 0 turns it off."`
+	SlowStart time.Duration `yaml:"slow_start" default:"10s" min:"0s" max:"1h" doc:"Time over which a node that became healthy grows to its full share. 0s turns it off."`
 }
 
 // Session bounds a service's legacy sessions.
 type Session struct {
-	Idle         time.Duration `yaml:"idle" default:"30m" min:"1s" max:"720h" doc:"Time without a request or an open stream after which a session ends."`
-	Sweep        time.Duration `yaml:"sweep" default:"5m" min:"100ms" max:"24h" doc:"Time between two searches for idle sessions."`
-	Max          int           `yaml:"max" default:"100000" min:"1" max:"10000000" doc:"Sessions held at once; one more is refused with error -32073."`
-	BufferEvents int           `yaml:"buffer_events" default:"256" min:"0" max:"100000" doc:"Events kept per session for an agent that comes back with Last-Event-ID."`
-	BufferBytes  Size          `yaml:"buffer_bytes" default:"256KiB" min:"0B" max:"64MiB" doc:"Bytes of such events kept per session."`
+	Idle         time.Duration `yaml:"idle" default:"30m" min:"1s" max:"720h" restart:"true" doc:"Time without a request or an open stream after which a session ends."`
+	Sweep        time.Duration `yaml:"sweep" default:"5m" min:"100ms" max:"24h" restart:"true" doc:"Time between two searches for idle sessions."`
+	Max          int           `yaml:"max" default:"100000" min:"1" max:"10000000" restart:"true" doc:"Sessions held at once; one more is refused with error -32073."`
+	BufferEvents int           `yaml:"buffer_events" default:"256" min:"1" max:"100000" restart:"true" doc:"Events kept per stream for an agent that comes back with Last-Event-ID."`
+	BufferBytes  Size          `yaml:"buffer_bytes" default:"256KiB" min:"1KiB" max:"64MiB" restart:"true" doc:"Bytes of such events kept per stream."`
 }
 
 // Affinity says what pins a modern request to a node.
@@ -94,7 +93,7 @@ const (
 
 // Route gives the requests it matches a retry class.
 type Route struct {
-	Match      Match  `yaml:"match" required:"true" example:"{tool: \"charge_*\"}" doc:"The requests meant. Every pattern that is set must fit; * stands for any run of characters."`
+	Match      Match  `yaml:"match" required:"true" example:"{tool: \"charge_*\"}" doc:"The requests meant. Every pattern that is set must fit, and only one of tool, prompt and resource can be set. * stands for any run of characters, slashes too, ? for one, [a-z] for one of a set, and a backslash takes the next character as it is."`
 	RetryClass string `yaml:"retry_class" enum:"once,retry,hedge" doc:"What may be done after a failure: once (never sent again after a byte may have reached a node), retry, or hedge (also two at a time). Empty: as the method and the tool's annotations say."`
 }
 

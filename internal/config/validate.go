@@ -75,7 +75,7 @@ func isLoopback(address string) bool {
 }
 
 func (s *Service) check(r *report, at string) {
-	ids := map[string]string{}
+	ids, urls := map[string]string{}, map[string]string{}
 	for i, d := range s.Discover {
 		source := fmt.Sprintf("%s.discover[%d]", at, i)
 		if d.Static == nil && !r.bad[source] && !r.badBelow(source) {
@@ -85,7 +85,25 @@ func (s *Service) check(r *report, at string) {
 			continue
 		}
 		for j, n := range d.Static.Nodes {
-			r.unique(ids, n.ID, fmt.Sprintf("%s.static.nodes[%d].id", source, j), "an id of its own")
+			node := fmt.Sprintf("%s.static.nodes[%d]", source, j)
+			r.unique(ids, n.ID, node+".id", "an id of its own")
+			r.unique(urls, n.URL, node+".url", "a URL of its own: one process would count as two nodes")
 		}
+	}
+	for i, route := range s.Routes {
+		route.Match.check(r, fmt.Sprintf("%s.routes[%d].match", at, i))
+	}
+}
+
+// check reports patterns that no request can fit together.
+func (m Match) check(r *report, at string) {
+	var set []string
+	for _, p := range []struct{ key, pattern string }{{"tool", m.Tool}, {"prompt", m.Prompt}, {"resource", m.Resource}} {
+		if p.pattern != "" {
+			set = append(set, p.key)
+		}
+	}
+	if len(set) > 1 {
+		r.add(at+"."+set[1], "can never match together with "+set[0], "a route of its own for each")
 	}
 }

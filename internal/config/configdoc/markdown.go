@@ -22,7 +22,8 @@ out or left empty has its default.
 - Secrets are never in the file itself, only in files that it or the environment names. Relative
   file names start from the directory of the configuration file.
 - The file is read again when it changes and on SIGHUP. A bad file is refused as a whole and the
-  old configuration keeps serving; so is a file that changes a key marked "restart".
+  old configuration keeps serving; so is a file that changes a key marked "restart" (in a service:
+  of one that was there before).
 - Durations are numbers with a unit (ns, us, ms, s, m, h), such as 250ms or 1h30m. Sizes are whole
   numbers with B, KiB, MiB or GiB.
 - Editors can check the file against [quorate.schema.json](quorate.schema.json).
@@ -62,7 +63,7 @@ func entries(k *config.Key) string {
 	switch {
 	case k.OneOf:
 		return " Each entry has exactly one of these keys."
-	case k.Kind == config.KindList && k.Required:
+	case k.Kind == config.KindList && k.Min != "":
 		return " At least one, at most " + k.Max + "."
 	case k.Kind == config.KindList:
 		return " At most " + k.Max + "."

@@ -109,9 +109,7 @@ func shape(k *config.Key) *schema {
 
 func list(k *config.Key) *schema {
 	s := &schema{Type: "array", Items: section(k.Keys), MaxItems: number(k.Max)}
-	if k.Required {
-		s.MinItems = 1
-	}
+	s.MinItems = number(k.Min)
 	if k.OneOf {
 		s.Items.MinProperties, s.Items.MaxProperties = 1, 1
 		s.Items.Required = nil
