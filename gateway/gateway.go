@@ -104,7 +104,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodDelete:
 		g.serveDelete(w, r, p)
 	default:
-		notAllowed(w)
+		notAllowed(w, "POST, GET, DELETE")
 	}
 }
 
@@ -117,8 +117,8 @@ func (g *Gateway) noService(w http.ResponseWriter, v *view) {
 	mcp.WriteError(w, refusal(http.StatusNotFound, "unknown_service", "no service at this path"), nil)
 }
 
-func notAllowed(w http.ResponseWriter) {
-	w.Header().Set("Allow", "POST, GET, DELETE")
+func notAllowed(w http.ResponseWriter, allow string) {
+	w.Header().Set("Allow", allow)
 	mcp.WriteError(w, refusal(http.StatusMethodNotAllowed, "method_not_allowed", "method not allowed"), nil)
 }
 

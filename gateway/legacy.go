@@ -58,7 +58,7 @@ func (s *service) modernNodes() []listen.Node {
 func (g *Gateway) serveGet(w http.ResponseWriter, r *http.Request, p *pool) {
 	h := mcp.ReadHeaders(r.Header)
 	if mcp.EraOf(h.Version) == mcp.Modern {
-		notAllowed(w)
+		notAllowed(w, http.MethodPost)
 		return
 	}
 	if h.Session == "" {
@@ -74,7 +74,7 @@ func (g *Gateway) serveGet(w http.ResponseWriter, r *http.Request, p *pool) {
 func (g *Gateway) serveDelete(w http.ResponseWriter, r *http.Request, p *pool) {
 	h := mcp.ReadHeaders(r.Header)
 	if mcp.EraOf(h.Version) == mcp.Modern {
-		notAllowed(w)
+		notAllowed(w, http.MethodPost)
 		return
 	}
 	if h.Session == "" {
