@@ -43,7 +43,7 @@ func TestAliveTakesAnyAnswer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ts := httptest.NewServer(h)
 			defer ts.Close()
-			if err := aliveWithin(t, ts.URL+"/mcp", 2*time.Second); err != nil {
+			if err := aliveWithin(t, ts.URL+"/mcp", 20*time.Second); err != nil {
 				t.Error(err)
 			}
 		})
@@ -90,7 +90,7 @@ func TestAliveFindsTheSilent(t *testing.T) {
 func TestAliveFindsTheRefusing(t *testing.T) {
 	ts := httptest.NewServer(status(http.StatusOK))
 	ts.Close()
-	if err := aliveWithin(t, ts.URL, 2*time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
+	if err := aliveWithin(t, ts.URL, 20*time.Second); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("got %v, want connection refused", err)
 	}
 }
@@ -107,9 +107,12 @@ func TestAliveRefusesWhatIsNotHTTP(t *testing.T) {
 			return
 		}
 		defer c.Close()
+		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
+			return
+		}
 		_, _ = c.Write([]byte("SSH-2.0-OpenSSH_10\r\n\r\n"))
 	}()
-	if err := aliveWithin(t, "http://"+ln.Addr().String(), 2*time.Second); err == nil {
+	if err := aliveWithin(t, "http://"+ln.Addr().String(), 20*time.Second); err == nil {
 		t.Error("a greeting of another protocol counts as alive")
 	}
 }
@@ -134,11 +137,15 @@ func TestAliveFindsTheStoppedProcess(t *testing.T) {
 	}
 	url := "http://" + strings.TrimSpace(addr) + "/mcp"
 
-	if err := aliveWithin(t, url, 2*time.Second); err != nil {
+	if err := aliveWithin(t, url, 20*time.Second); err != nil {
 		t.Fatalf("running: %v", err)
 	}
 	if err := child.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
+	}
+	var ws syscall.WaitStatus // the signal is only queued; wait until the process has stopped
+	if _, err := syscall.Wait4(child.Process.Pid, &ws, syscall.WUNTRACED, nil); err != nil || !ws.Stopped() {
+		t.Fatalf("wait: %v, %v", ws, err)
 	}
 	if err := aliveWithin(t, url, 400*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("stopped: got %v, want a deadline", err)
@@ -146,7 +153,7 @@ func TestAliveFindsTheStoppedProcess(t *testing.T) {
 	if err := child.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	if err := aliveWithin(t, url, 2*time.Second); err != nil {
+	if err := aliveWithin(t, url, 20*time.Second); err != nil {
 		t.Errorf("continued: %v", err)
 	}
 }

@@ -46,7 +46,7 @@ func checkOf(t *testing.T, h http.Handler) (*report, error) {
 	cfg := Config{Interval: 5 * time.Second}
 	p := &probe{wire: wire{client: cfg.newClient(), url: serve(t, h)}}
 	t.Cleanup(func() { p.close(context.Background()) })
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	return p.check(ctx)
 }

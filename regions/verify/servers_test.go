@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -25,8 +26,8 @@ func newServer() *mcp.Server {
 	return s
 }
 
-// forgetful is a newServer whose sessions the test loses by replacing its handler; they are ended with
-// the test. All others must have been ended by the Tracker, or their goroutines are left over.
+// forgetful is a newServer whose sessions the test may lose, by replacing its handler or by cutting its
+// answers; they are ended with the test. All others must be ended by the Tracker, or goleak finds them.
 func forgetful(t *testing.T) *mcp.Server {
 	s := newServer()
 	t.Cleanup(func() {
@@ -158,6 +159,7 @@ func serve(t *testing.T, h http.Handler) string {
 func track(t *testing.T, cfg Config, urls ...string) *Tracker {
 	t.Helper()
 	cfg.Service = "tools"
+	cfg.Timeout = cmp.Or(cfg.Timeout, 20*time.Second) // a loaded machine is no failure of the node
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -178,7 +180,7 @@ func track(t *testing.T, cfg Config, urls ...string) *Tracker {
 // 10 ms for what Changed does not announce.
 func await(t *testing.T, tr *Tracker, what string, ok func(n regions.Node) bool) regions.Node {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(20 * time.Second)
 	defer deadline.Stop()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

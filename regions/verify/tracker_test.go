@@ -160,10 +160,10 @@ func TestFeedSurvivesARestart(t *testing.T) {
 			node := &swap{now: handler(forgetful(t))}
 			ts := httptest.NewServer(node)
 			t.Cleanup(func() { ts.CloseClientConnections(); ts.Close() })
-			tr := track(t, Config{Interval: slow, Timeout: time.Second}, ts.URL+"/mcp")
+			tr := track(t, Config{Interval: slow}, ts.URL+"/mcp")
 			await(t, tr, "healthy", in(regions.Healthy))
 
-			s := newServer()
+			s := forgetful(t) // the answer to initialize may be cut
 			addTool(s, "meanwhile", nil)
 			node.set(handler(s))
 			ts.CloseClientConnections()
@@ -225,7 +225,8 @@ func TestChangedIsSilentWhenNothingIsNew(t *testing.T) {
 }
 
 func TestSetNodes(t *testing.T) {
-	a, b := serve(t, stateless(newServer())), serve(t, stateful(newServer()))
+	a := serve(t, stateless(newServer()))
+	b := serve(t, stateful(forgetful(t))) // a node removed while it answers initialize keeps that session
 	tr := track(t, Config{Interval: slow}, a)
 	before := await(t, tr, "healthy", in(regions.Healthy))
 
