@@ -104,7 +104,7 @@ func (w *world) set(nodes ...*node) {
 type node struct {
 	t      *testing.T
 	id     regions.NodeID
-	addr   string
+	addr   string // does not change
 	server *sdk.Server
 	serve  http.Handler
 	client *http.Client
@@ -126,7 +126,7 @@ func newNode(t *testing.T, id string) *node {
 	n.server.AddPrompt(&sdk.Prompt{Name: "p"}, nil)
 	n.server.AddResource(&sdk.Resource{URI: "file:///a", Name: "a"}, nil)
 	n.serve = sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return n.server }, &sdk.StreamableHTTPOptions{Stateless: true})
-	n.start("127.0.0.1:0")
+	n.addr = n.start("127.0.0.1:0")
 	t.Cleanup(n.kill)
 	return n
 }
@@ -146,7 +146,8 @@ func (n *node) updated(uri string) {
 	}
 }
 
-func (n *node) start(addr string) {
+// start serves at addr and returns the real address.
+func (n *node) start(addr string) string {
 	n.t.Helper()
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -156,7 +157,8 @@ func (n *node) start(addr string) {
 	s.Start()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.http, n.addr = s, l.Addr().String()
+	n.http = s
+	return l.Addr().String()
 }
 
 func (n *node) handle(w http.ResponseWriter, r *http.Request) {
