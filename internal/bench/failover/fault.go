@@ -72,7 +72,7 @@ func (r *run) fault(ctx context.Context, i int) error {
 	if victim.InFlight() > 0 {
 		r.busy++
 	}
-	r.event.set("%s of %s (pid %d) with %d calls in flight", r.cfg.Fault, victim.ID, victim.PID(), victim.InFlight())
+	r.event.set("%s of node %s (pid %d, calls in flight: %d)", r.cfg.Fault, victim.ID, victim.PID(), victim.InFlight())
 	limit := time.NewTimer(gapLimit)
 	defer limit.Stop()
 	select {

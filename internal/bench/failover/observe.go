@@ -78,9 +78,10 @@ func (r *run) snapshot(ctx context.Context) Snapshot {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if c, err := r.cfg.Front.Counters(ctx); err == nil { // a figure missing from one frame is no harm
-		s.Counters = c
+	if c, err := r.cfg.Front.Counters(ctx); err == nil { // a frame without new figures shows the last ones
+		r.counters = c
 	}
+	s.Counters = r.counters
 	for _, n := range r.pool.Nodes() {
 		s.Nodes = append(s.Nodes, NodeSnapshot{ID: n.ID, Era: n.Era, InFlight: n.InFlight()})
 	}

@@ -24,6 +24,8 @@ type run struct {
 	busy   int // faults that hit a node with a call in flight
 	thawed int
 	event  eventLog
+	// counters are the last ones that the observer could read; only it uses them.
+	counters Counters
 }
 
 // Run starts nodes, front and agents, does the faults, stops everything and judges the calls by the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -105,11 +106,24 @@ func (s *sdkAgent) isDead(err error) bool {
 	}
 }
 
+// codeRejected is go-sdk's own error for a 429 or 5xx answer; it drops the answer's body, so that the
+// server's code and message are lost and only the status' text remains.
+const codeRejected = -32005
+
 func sdkError(err error, dead bool) *callError {
 	e := &callError{Err: err, SessionLost: dead}
 	var rpc *jsonrpc.Error
-	if errors.As(err, &rpc) {
-		e.Code = int(rpc.Code)
+	if !errors.As(err, &rpc) {
+		return e
+	}
+	if e.Code = int(rpc.Code); e.Code != codeRejected {
+		return e
+	}
+	e.Code, e.Status = 0, http.StatusBadGateway
+	for _, status := range []int{http.StatusServiceUnavailable, http.StatusTooManyRequests} {
+		if strings.HasSuffix(err.Error(), http.StatusText(status)) {
+			e.Status = status
+		}
 	}
 	return e
 }
