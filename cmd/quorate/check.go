@@ -9,8 +9,9 @@ import (
 // newCheckCommand is quorate check: every problem of a configuration, on standard output, one a line.
 func newCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "check --config FILE",
-		Short: "Check a configuration and print every problem in it",
+		Use:                   "check --config FILE",
+		DisableFlagsInUseLine: true,
+		Short:                 "Check a configuration and print every problem in it",
 		Long: "Check reads the file and the QUORATE_* environment as serve does, and the certificates and token\n" +
 			"they name. It prints one line per problem, FILE:LINE: KEY: problem; write ..., and exits with 2 if\n" +
 			"there is any. It opens no listener and talks to no node.",
