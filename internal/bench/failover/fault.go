@@ -69,6 +69,7 @@ func (r *run) fault(ctx context.Context, i int) error {
 	if err := r.hit(victim); err != nil {
 		return err
 	}
+	r.rec.alarm.raise()
 	if victim.InFlight() > 0 {
 		r.busy++
 	}

@@ -44,6 +44,7 @@ const maxSamples = 10
 type recorder struct {
 	calls, onceCalls, lost, unknown, sessions atomic.Int64
 	outage                                    atomic.Pointer[outage]
+	alarm                                     alarm
 	mu                                        sync.Mutex
 	samples                                   []string
 	began                                     time.Time
@@ -89,9 +90,34 @@ func (r *recorder) failed(a *agent, tool string, sent, got time.Time, o outcome,
 	}
 }
 
+// alarm tells all agents at once that a fault happened.
+type alarm struct {
+	mu sync.Mutex
+	c  chan struct{}
+}
+
+// next returns a channel that the next fault closes.
+func (a *alarm) next() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.c == nil {
+		a.c = make(chan struct{})
+	}
+	return a.c
+}
+
+func (a *alarm) raise() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.c != nil {
+		close(a.c)
+		a.c = nil
+	}
+}
+
 // outage measures the gap of one fault: from its moment to the answer of the last agent's first
 // safe call that was sent after it. A call that was already under way on another node does not
-// count: it says nothing about the fault.
+// count: it says nothing about the fault. Every agent sends that call as soon as it can.
 type outage struct {
 	at   time.Time
 	done chan struct{} // closed when every agent has its answer
