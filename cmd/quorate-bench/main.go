@@ -62,6 +62,10 @@ func newRootCommand() *cobra.Command {
 	}
 	for _, cmd := range []*cobra.Command{
 		newConformanceCommand(),
+		newProxyCommand(),
+		newLoadCommand(),
+		newUpstreamCommand(),
+		newReverseProxyCommand(),
 		newFailoverCommand(),
 	} {
 		adopt(cmd)

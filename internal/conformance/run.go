@@ -149,11 +149,11 @@ func (c Config) through(ctx context.Context, group *child.Group, row Row, nodes 
 			err = r.count(ctx, front, before)
 		}
 	}
-	if err = errors.Join(err, front.Stop()); err != nil {
-		return r, err
+	if ended := front.Stop(); ended != nil {
+		r.Problems = append(r.Problems, fmt.Sprintf("the gateway ended badly: %v", ended))
 	}
 	r.judge()
-	return r, nil
+	return r, err
 }
 
 // count reads the front's own figures; attempts from before the suite do not count as use.

@@ -39,6 +39,7 @@ type Config struct {
 	Service string // more YAML of the service, indented by four spaces; "" adds none
 	Gateway string // more YAML of the gateway, not indented; "" adds none
 	Env     []string
+	Args    []string // more arguments of `serve`
 	// Command is put before the binary, for example taskset with its arguments.
 	Command []string
 	Log     io.Writer // the gateway's log; nil drops it
@@ -61,6 +62,7 @@ func Start(ctx context.Context, group *child.Group, cfg Config) (*Gateway, error
 		return nil, fmt.Errorf("gatewayproc: %w", err)
 	}
 	argv := append(append([]string{}, cfg.Command...), cfg.Binary, "serve", "--config", file)
+	argv = append(argv, cfg.Args...)
 	p, line, err := group.Start(ctx, child.Spec{
 		Path: argv[0], Args: argv[1:], Env: cfg.Env, Ready: child.Stderr, ReadyMsg: "serving", Log: cfg.Log,
 	})
