@@ -25,6 +25,9 @@ func (m *Manager) Close(ctx context.Context) error {
 	err := m.drain(ctx)
 	m.dismiss(ctx, m.all())
 	m.cancel(errShutdown)
+	for _, s := range m.all() {
+		s.end(errShutdown)
+	}
 	m.gate.Lock()
 	m.shut = true
 	m.gate.Unlock()
