@@ -111,11 +111,12 @@ func (s *script) initializes() int {
 
 // wire is an agent that speaks HTTP by hand.
 type wire struct {
-	t      *testing.T
-	url    string
-	id     string // session
-	auth   string
-	client *http.Client
+	t       *testing.T
+	url     string
+	id      string // session
+	auth    string
+	version string
+	client  *http.Client
 }
 
 func dial(t *testing.T, b *bed) *wire {
@@ -149,6 +150,7 @@ func (w *wire) do(method, body, lastEventID string) *http.Response {
 	set("Authorization", w.auth)
 	set("Mcp-Session-Id", w.id)
 	set("Last-Event-ID", lastEventID)
+	set("MCP-Protocol-Version", w.version)
 	resp, err := w.client.Do(req)
 	if err != nil {
 		w.t.Fatal(err)
