@@ -47,7 +47,7 @@ func document(metrics []telemetry.Metric) string {
 	seen := map[string]bool{}
 	for _, m := range metrics {
 		for _, l := range m.Labels {
-			row := fmt.Sprintf("| `%s`%s | %s |\n", l.Name, of(m, l), l.Values)
+			row := "| `" + l.Name + "`" + of(m, l) + " | " + l.Values + " |\n"
 			if !seen[row] {
 				b.WriteString(row)
 			}
