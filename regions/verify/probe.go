@@ -26,7 +26,14 @@ type probe struct {
 	node   nature
 	known  bool // node is filled in
 	doubts bool // the last check failed, so the node may have come back as another
+	left   []session
 }
+
+// session is a verification session that is of no more use and is yet to be ended on the node.
+type session struct{ version, id string }
+
+// maxLeft bounds the sessions kept to be ended; the oldest go first, the node expires them by itself.
+const maxLeft = 8
 
 // nature is what a node is, as far as it takes more than one request to find out.
 type nature struct {
@@ -51,6 +58,9 @@ type capabilities struct {
 func (p *probe) check(ctx context.Context) (*report, error) {
 	r, err := p.attempt(ctx)
 	p.doubts = err != nil
+	if err == nil {
+		p.sweep(ctx)
+	}
 	return r, err
 }
 
@@ -65,7 +75,7 @@ func (p *probe) attempt(ctx context.Context) (*report, error) {
 		if err == nil || !isFinal(err) {
 			return r, err
 		}
-		p.forget(ctx)
+		p.forget()
 	}
 	if err := p.meet(ctx); err != nil {
 		return nil, err
@@ -81,7 +91,7 @@ func (p *probe) recognize(ctx context.Context) error {
 		return err
 	}
 	if !slices.Equal(d.versions, p.node.named) {
-		p.forget(ctx)
+		p.forget()
 	} else if p.node.modern != "" {
 		p.node.caps = d.caps
 	}
@@ -109,15 +119,15 @@ func (p *probe) meet(ctx context.Context) error {
 	}
 	p.node, p.known = n, true
 	if n.modern != "" && n.session != "" {
-		p.endSession(ctx, n.legacy, n.session) // checks go through the modern era
+		p.leave(n.legacy, n.session) // checks go through the modern era
 		p.node.session = ""
 	}
 	return nil
 }
 
-// forget drops what is known of the node and ends the verification session.
-func (p *probe) forget(ctx context.Context) {
-	p.endSession(ctx, p.node.legacy, p.node.session)
+// forget drops what is known of the node and leaves the verification session.
+func (p *probe) forget() {
+	p.leave(p.node.legacy, p.node.session)
 	p.node, p.known = nature{}, false
 }
 
@@ -142,7 +152,7 @@ func (p *probe) initialize(ctx context.Context, n *nature) error {
 	}
 	err = p.notify(ctx, request{method: mcp.NotificationInitialized, version: result.ProtocolVersion, session: a.session})
 	if err != nil {
-		p.endSession(ctx, result.ProtocolVersion, a.session)
+		p.leave(result.ProtocolVersion, a.session)
 		return err
 	}
 	n.legacy, n.session, n.stateful = result.ProtocolVersion, a.session, a.session != ""
@@ -152,15 +162,25 @@ func (p *probe) initialize(ctx context.Context, n *nature) error {
 	return nil
 }
 
-// endSession ends a verification session, if it is one. Nobody depends on the answer: a node that
-// misses it expires the session by itself.
-func (p *probe) endSession(ctx context.Context, version, session string) {
-	if session == "" {
+// leave notes a session to be ended later: the moment may be one at which the node does not answer.
+func (p *probe) leave(version, id string) {
+	if id == "" {
 		return
 	}
-	resp, err := p.send(ctx, http.MethodDelete, request{version: version, session: session}, nil)
-	if err == nil {
+	p.left = append(p.left, session{version, id})
+	p.left = p.left[max(0, len(p.left)-maxLeft):]
+}
+
+// sweep ends the sessions left. What the node says to it does not matter, as long as it was told.
+func (p *probe) sweep(ctx context.Context) {
+	for len(p.left) > 0 {
+		s := p.left[0]
+		resp, err := p.send(ctx, http.MethodDelete, request{version: s.version, session: s.id}, nil)
+		if err != nil {
+			return
+		}
 		_ = resp.Body.Close()
+		p.left = p.left[1:]
 	}
 }
 
@@ -169,6 +189,7 @@ func (p *probe) idle() { p.client.CloseIdleConnections() }
 
 // close ends the verification session within ctx and closes the node's connections.
 func (p *probe) close(ctx context.Context) {
-	p.forget(ctx)
+	p.forget()
+	p.sweep(ctx)
 	p.idle()
 }

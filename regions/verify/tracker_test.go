@@ -107,7 +107,7 @@ func TestForgottenSessionIsOpenedAgain(t *testing.T) {
 				})
 			}
 			node.set(again)
-			await(t, tr, "met again", func(regions.Node) bool { return rec.count("POST initialize") >= 2 })
+			await(t, tr, "met again", func(regions.Node) bool { return rec.count("POST notifications/initialized") >= 2 })
 			await(t, tr, "healthy", in(regions.Healthy))
 			tr.Close()
 			if strings.Contains(log.String(), "degraded") {
