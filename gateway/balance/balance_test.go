@@ -56,6 +56,7 @@ func TestTiers(t *testing.T) {
 		{"unknown takes no traffic", states(ok, un, ok), "02"},
 		{"degraded after healthy", states(deg, ok, ok), "12|0"},
 		{"unhealthy after degraded", states(bad, ok, ok, deg, ok, ok), "1245|3|0"},
+		{"the dead after the unhealthy", dead(states(bad, ok, bad, ok, ok, ok), 0), "1345|2|0"},
 		{"exactly half healthy is no panic", states(ok, bad), "0|1"},
 		{"panic: all but the dead", states(ok, bad, bad), "012"},
 		{"panic: degraded too", states(deg, bad, ok, deg), "0123"},

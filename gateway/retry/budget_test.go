@@ -112,6 +112,27 @@ func TestNodeDies(t *testing.T) {
 	}
 }
 
+// A long healthy time saves up no more than a fifth of the active calls, or Min.
+func TestReserve(t *testing.T) {
+	for active, most := range map[int]int{1: 3, 15: 3, 100: 20} {
+		b := newBudget(t, 0.2, 3)
+		for range active {
+			b.Begin()
+		}
+		for range 100_000 {
+			b.Begin()
+			b.End()
+		}
+		taken := 0
+		for b.Take(start, false) {
+			taken++
+		}
+		if taken != most {
+			t.Errorf("%d active: %d retries at once, want %d", active, taken, most)
+		}
+	}
+}
+
 // A quiet service, one call a minute, can always retry.
 func TestQuiet(t *testing.T) {
 	b := newBudget(t, 0.2, 3)
