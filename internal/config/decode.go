@@ -151,6 +151,9 @@ func (d decoder) required(v reflect.Value, keys []Key, path string) {
 }
 
 func (d decoder) missing(path string, k *Key) {
+	if d.full() {
+		return
+	}
 	if parent := path[:max(strings.LastIndex(path, "."), 0)]; d.bad[parent] || d.badBelow(path) {
 		return
 	}

@@ -55,7 +55,7 @@ func newReport(file string) *report {
 
 // add records a problem of the key at path, at the key's own line or that of its nearest section.
 func (r *report) add(path, what, write string) {
-	if r.bad[path] {
+	if r.bad[path] || r.full() {
 		return
 	}
 	r.bad[path] = true
@@ -67,8 +67,11 @@ func (r *report) addAt(line int, path, what, write string) {
 	r.append(Problem{File: r.file, Line: line, Key: path, What: what, Write: write})
 }
 
+// full reports whether further problems would be dropped.
+func (r *report) full() bool { return len(r.all) >= maxProblems }
+
 func (r *report) append(p Problem) {
-	if len(r.all) < maxProblems {
+	if !r.full() {
 		r.all = append(r.all, p)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -224,10 +225,29 @@ func TestAliasBombIsRefused(t *testing.T) {
 	}
 }
 
+// The largest files of the worst kinds are refused in little time and few lines.
 func TestReportsAreBounded(t *testing.T) {
-	got := problemsOf(t, "listen: {allowed_hosts: ["+strings.Repeat("'a b',", 900)+"]}\n")
-	if len(got) != maxProblems {
-		t.Errorf("got %d problems, want %d", len(got), maxProblems)
+	rows := func(row string) string { return strings.Repeat(row, (MaxFile-1000)/len(row)) }
+	for name, text := range map[string]string{
+		"bad entries":   "listen: {allowed_hosts: [" + strings.Repeat("'a b',", 900) + "]}\n",
+		"bad nodes":     head + "  - {name: a, path: /a, discover: [{static: {nodes: [" + strings.Repeat("{},", 9999) + "]}}]}\n",
+		"unknown keys":  rows("? [a]\n"),
+		"duplicates":    rows("a: 1\n"),
+		"tabs":          rows("\ta\n"),
+		"open brackets": head + rows("["),
+		"late mistake":  rows("a: [b, c]\n") + "b: c: d\n",
+		"early mistake": "b: c: d\n" + rows("a: [b, c]\n"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			if got := problemsOf(t, text); len(got) == 0 || len(got) > maxProblems {
+				t.Errorf("got %d problems", len(got))
+			}
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("took %s", took)
+			}
+			t.Log(time.Since(start))
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,7 +16,7 @@ import (
 type watched struct {
 	path string
 	hup  chan os.Signal
-	seen []string
+	seen chan string
 }
 
 func watch(t *testing.T, path string, try func(w *watched)) {
@@ -25,13 +26,12 @@ func watch(t *testing.T, path string, try func(w *watched)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &watched{path: path, hup: make(chan os.Signal)}
+		w := &watched{path: path, hup: make(chan os.Signal), seen: make(chan string, 16)}
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			Watch(ctx, c, w.hup, func(c *Config) { w.seen = append(w.seen, "good "+c.Name) },
-				func(err error) { w.seen = append(w.seen, "bad") })
+			Watch(ctx, c, w.hup, func(c *Config) { w.seen <- "good " + c.Name }, func(error) { w.seen <- "bad" })
 		}()
 		try(w)
 		stop()
@@ -44,10 +44,13 @@ func (w *watched) after(t *testing.T, d time.Duration, want ...string) {
 	t.Helper()
 	<-time.After(d)
 	synctest.Wait()
-	if got := strings.Join(w.seen, ", "); got != strings.Join(want, ", ") {
+	var got []string
+	for len(w.seen) > 0 {
+		got = append(got, <-w.seen)
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("got calls %q, want %q", got, want)
 	}
-	w.seen = nil
 }
 
 func (w *watched) put(t *testing.T, text string) {
