@@ -25,6 +25,7 @@ type place struct {
 	t       *testing.T
 	node    *upstream.Node
 	address string
+	hole    atomic.Bool // probes get no answer either
 
 	mu     sync.Mutex
 	server *http.Server
@@ -63,6 +64,10 @@ func (p *place) kill() {
 func (p *place) NodeFailed(regions.NodeID, bool) {}
 
 func (p *place) alive(ctx context.Context) error {
+	if p.hole.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", p.address)
 	if err != nil {

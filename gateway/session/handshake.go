@@ -50,7 +50,11 @@ func (s *session) shake(p *pin) error {
 	for _, w := range watched {
 		group.Go(func() error { return s.repeat(ctx, p, w.body) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	s.listenAhead(ctx, p)
+	return nil
 }
 
 // reinitialize makes the node's own session and checks that it is as the agent knows it.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -75,7 +76,7 @@ func (s *session) serveListen(w http.ResponseWriter, r *http.Request, pool Pool)
 // listen opens the standalone stream at the node, if it is not open, and starts its pump. An answer
 // that is no event stream is returned.
 func (s *session) listen(st *stream, pool Pool) (*http.Response, error) {
-	if s.listens {
+	if s.listens.Load() {
 		return nil, nil
 	}
 	for range maxOpens {
@@ -83,7 +84,7 @@ func (s *session) listen(st *stream, pool Pool) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		resp, err := s.get(p, "")
+		resp, err := s.get(p.ctx, p, "")
 		if err != nil {
 			s.examine(p, faultOf(p, err))
 			continue
@@ -96,14 +97,14 @@ func (s *session) listen(st *stream, pool Pool) (*http.Response, error) {
 			return resp, nil
 		}
 		l := &listener{s: s, st: st, pin: p, resp: resp, pause: firstPause}
-		s.listens = s.m.work(l.run)
+		s.listens.Store(s.m.work(l.run))
 		return nil, nil
 	}
 	return nil, mcp.NothingFits("no_node", time.Second)
 }
 
 // get opens a stream at the node; eventID is the node's own, to resume from.
-func (s *session) get(p *pin, eventID string) (*http.Response, error) {
-	return p.do(p.ctx, http.MethodGet, listening(s.credentials(), s.version), nil,
+func (s *session) get(ctx context.Context, p *pin, eventID string) (*http.Response, error) {
+	return p.do(ctx, http.MethodGet, listening(s.credentials(), s.version), nil,
 		upstream.Field{Name: keyLastEventID, Value: eventID})
 }

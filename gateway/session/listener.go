@@ -40,6 +40,7 @@ func (l *listener) run() {
 	if l.resp != nil {
 		l.resp.Body.Close()
 	}
+	l.s.swapAhead(nil).close(l.s.m)
 }
 
 // drain passes events on until the node's stream ends.
@@ -85,7 +86,7 @@ func (l *listener) reopen(moved <-chan struct{}) bool {
 		l.pin, l.owed, l.pause = p, true, firstPause
 		l.st.nodeID, l.st.retry = "", 0
 	}
-	resp, err := l.s.get(p, l.st.nodeID)
+	resp, err := l.get(p)
 	if err != nil {
 		l.s.examine(p, faultOf(p, err))
 		return false
@@ -101,6 +102,17 @@ func (l *listener) reopen(moved <-chan struct{}) bool {
 	discard(resp)
 	l.st.nodeID = "" // it may be what the node refuses
 	return resp.StatusCode == http.StatusMethodNotAllowed
+}
+
+// get returns the stream that the move has asked for, or asks itself.
+func (l *listener) get(p *pin) (*http.Response, error) {
+	a := l.s.swapAhead(nil)
+	if a != nil && a.pin == p {
+		<-a.done // the request ends with the stay
+		return a.resp, a.err
+	}
+	a.close(l.s.m)
+	return l.s.get(p.ctx, p, l.st.nodeID)
 }
 
 // wait pauses before another attempt, ever longer, unless the session moves.

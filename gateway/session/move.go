@@ -100,6 +100,9 @@ func (s *session) start() *move {
 func (s *session) run(mv *move) {
 	began := time.Now()
 	to, err := s.search()
+	if err != nil {
+		s.failed(err) // before anybody can start another search
+	}
 	s.mu.Lock()
 	from := s.pin
 	if err == nil && s.ctx.Err() != nil {
@@ -110,19 +113,22 @@ func (s *session) run(mv *move) {
 		s.pin = to
 		close(s.moved)
 		s.moved = make(chan struct{})
+		s.arrived(from, to, time.Since(began))
 	}
 	mv.pin, mv.err = to, err
 	s.moving = nil
 	s.mu.Unlock()
 	close(mv.done)
 	if err != nil {
-		s.failed(err)
-		return
+		s.swapAhead(nil).close(s.m)
 	}
+}
+
+func (s *session) arrived(from, to *pin, took time.Duration) {
 	s.m.watch.remove(from)
 	s.m.hooks.Migrated()
 	s.m.log.Info("session moved", "session", s.hash, "from", string(from.node.ID()),
-		"to", string(to.node.ID()), "took_ms", time.Since(began).Milliseconds())
+		"to", string(to.node.ID()), "took_ms", took.Milliseconds())
 }
 
 // failed ends the session if no node can ever continue it. In every other case it waits for the next

@@ -63,7 +63,7 @@ func (c *call) resume(st *stream) {
 func (c *call) recover(st *stream, p *pin, f *fault) (*pin, *http.Response) {
 	c.s.examine(p, f)
 	if st.nodeID != "" && !p.lost.Load() {
-		resp, err := c.s.get(p, st.nodeID)
+		resp, err := c.s.get(p.ctx, p, st.nodeID)
 		if err == nil && resp.StatusCode == http.StatusOK && isEventStream(resp.Header) {
 			return p, resp
 		}

@@ -40,7 +40,7 @@ type session struct {
 	present  atomic.Int64                // requests of the agent that are open now
 	numbered atomic.Uint64               // the gateway's own requests
 	reading  chan struct{}               // capacity 1: held while the standalone stream is being opened
-	listens  bool                        // it is; guarded by reading
+	listens  atomic.Bool                 // it has been opened
 
 	mu     sync.Mutex
 	pin    *pin

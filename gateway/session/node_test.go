@@ -1,0 +1,201 @@
+package session_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	sdk "github.com/modelcontextprotocol/go-sdk/mcp"
+
+	"github.com/quorate/quorate/gateway/mcp"
+)
+
+// TestPlainJSONNodes: nodes that answer in JSON send everything else on the standalone stream.
+func TestPlainJSONNodes(t *testing.T) {
+	opts := &sdk.StreamableHTTPOptions{JSONResponse: true}
+	a, other := newNode(t, "a", opts), newNode(t, "b", opts)
+	bed := newBed(t, nil, a.handler, other.handler)
+	agent := newAgent(t, bed.front.URL)
+	a.holding.Store(true)
+	call := agent.call("steps")
+	soon(t, a.held)
+	soon(t, agent.progress)
+	soon(t, agent.progress)
+	bed.places[0].kill()
+	if o := soon(t, call); o.err != nil || o.text != "b" {
+		t.Fatalf("got %q, %v", o.text, o.err)
+	}
+	call = agent.call("ask")
+	agent.answer <- "accept"
+	if o := soon(t, call); o.err != nil || o.text != "b:accept" {
+		t.Fatalf("ask: got %q, %v", o.text, o.err)
+	}
+}
+
+// TestAnswerCutInTheMiddle: a JSON answer that breaks off is no answer.
+func TestAnswerCutInTheMiddle(t *testing.T) {
+	for tool, want := range map[string]string{"read": `"id":1,"result"`, "once": `"id":1,"error":{"code":-32070`} {
+		var runs atomic.Int64
+		s := &script{json: true}
+		s.on = map[string]func(http.ResponseWriter, *http.Request, string){
+			"tools/call": func(w http.ResponseWriter, _ *http.Request, id string) {
+				if runs.Add(1) > 1 {
+					s.answer(w, id, `{}`)
+					return
+				}
+				w.Header().Set("Content-Type", "application/json")
+				w.Header().Set("Content-Length", "1000")
+				_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"res`))
+				panic(http.ErrAbortHandler)
+			},
+		}
+		b := newBed(t, nil, s)
+		resp, body := dial(t, b).call(1, tool)
+		if !strings.Contains(body, want) {
+			t.Errorf("%s: %s %q", tool, resp.Status, body)
+		}
+		if b.migrated.Load() != 0 {
+			t.Errorf("%s: a broken connection cost the session", tool)
+		}
+	}
+}
+
+func TestLargeAnswer(t *testing.T) {
+	s := &script{json: true}
+	big := strings.Repeat("x", 300<<10)
+	s.on = map[string]func(http.ResponseWriter, *http.Request, string){
+		"resources/read": func(w http.ResponseWriter, _ *http.Request, id string) { s.answer(w, id, `"`+big+`"`) },
+	}
+	w := dial(t, newBed(t, nil, s))
+	if _, body := w.post(`{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"u"}}`); !strings.Contains(body, big) {
+		t.Fatalf("%d bytes", len(body))
+	}
+}
+
+// TestBlackHole: the node accepts and says nothing, until its probe fails too.
+func TestBlackHole(t *testing.T) {
+	stuck := make(chan struct{})
+	s := &script{}
+	s.on = map[string]func(http.ResponseWriter, *http.Request, string){
+		"tools/call": func(_ http.ResponseWriter, r *http.Request, _ string) {
+			select {
+			case <-stuck:
+			case <-r.Context().Done():
+			}
+		},
+	}
+	b := newBed(t, nil, s, &script{})
+	w := dial(t, b)
+	b.places[0].hole.Store(true)
+	began := time.Now()
+	_, body := w.call(1, "read")
+	took := time.Since(began)
+	close(stuck)
+	if !strings.Contains(body, `"id":1,"result"`) || took > time.Second {
+		t.Fatalf("after %v: %q", took, body)
+	}
+}
+
+func TestServersNumbersNeverCollide(t *testing.T) {
+	// Both nodes number their requests from 1; the agent must be able to tell them apart.
+	question := func(s *script) func(http.ResponseWriter, *http.Request, string) {
+		return func(w http.ResponseWriter, r *http.Request, id string) {
+			s.events(w, `data: {"jsonrpc":"2.0","id":1,"method":"roots/list","params":{"_meta":{"progressToken":1}}}`+"\n\n")
+			s.events(w, `data: {"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`+"\n\n")
+			s.answer(w, id, "{}")
+		}
+	}
+	a, other := &script{}, &script{}
+	a.on = map[string]func(http.ResponseWriter, *http.Request, string){"tools/call": question(a)}
+	other.on = map[string]func(http.ResponseWriter, *http.Request, string){"tools/call": question(other)}
+	b := newBed(t, nil, a, other)
+	w := dial(t, b)
+	seen := make(map[string]bool)
+	for i := range 2 {
+		_, body := w.call(i+10, "read")
+		events := mcp.NewEventReader(strings.NewReader(body), 1<<20)
+		ask := next(t, events)
+		env, err := mcp.Scan(ask.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := string(env.ID.Of(ask.Data))
+		if seen[id] || string(env.ProgressToken.Of(ask.Data)) != id {
+			t.Errorf("asked under id %s, token %s", id, env.ProgressToken.Of(ask.Data))
+		}
+		seen[id] = true
+		cancel := next(t, events)
+		if env, err = mcp.Scan(cancel.Data); err != nil || string(env.RequestID.Of(cancel.Data)) != id {
+			t.Errorf("cancelled %q, want %s", cancel.Data, id)
+		}
+		// It is cancelled, and its node may be gone: the answer goes nowhere.
+		if resp, _ := w.post(`{"jsonrpc":"2.0","id":` + id + `,"result":{"roots":[]}}`); resp.StatusCode != http.StatusAccepted {
+			t.Errorf("late answer: %s", resp.Status)
+		}
+		b.places[0].kill()
+	}
+}
+
+func TestCancelledCallIsNotSentAgain(t *testing.T) {
+	s, ticks := ticking()
+	other := &script{}
+	b := newBed(t, nil, s, other)
+	w := dial(t, b)
+	resp := make(chan *http.Response, 1)
+	go func() { resp <- w.do(http.MethodPost, callOf(42, "read"), "") }()
+	ticks <- "one"
+	open := soon(t, resp)
+	if resp, _ := w.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":42}}`); resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("%s", resp.Status)
+	}
+	close(ticks)
+	b.places[0].kill()
+	if _, body := w.whole(open); strings.Contains(body, `"result"`) || !strings.Contains(body, `"id":42,"error"`) {
+		t.Fatalf("got %q", body)
+	}
+	if resp, _ := w.call(43, "read"); resp.StatusCode != 200 {
+		t.Fatalf("afterwards: %s", resp.Status)
+	}
+	if calls := strings.Count(strings.Join(other.seen(), "\n"), "tools/call"); calls != 1 {
+		t.Errorf("the new node saw %q", other.seen())
+	}
+}
+
+func TestBatch(t *testing.T) {
+	s := &script{}
+	got := make(chan string, 1)
+	batch := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body [4096]byte
+		n, _ := r.Body.Read(body[:])
+		if !strings.HasPrefix(string(body[:n]), "[") {
+			r.Body = http.NoBody
+			r2 := r.Clone(context.Background())
+			r2.Body = readCloser{strings.NewReader(string(body[:n]))}
+			s.ServeHTTP(w, r2)
+			return
+		}
+		got <- string(body[:n])
+		s.events(w, `data: [{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","method":"notifications/message","params":{}}]`+"\n\n")
+		s.events(w, `data: {"jsonrpc":"2.0","id":"two","result":{}}`+"\n\n")
+	})
+	w := dial(t, newBed(t, nil, batch))
+	_, body := w.post(`[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":99,"result":{}},{"jsonrpc":"2.0","id":"two","method":"tools/list"}]`)
+	if sent := soon(t, got); strings.Contains(sent, "99") {
+		t.Errorf("the node got an answer to nothing: %s", sent)
+	}
+	for _, want := range []string{`"id":1,`, `"id":"two"`, "notifications/message"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is missing in %q", want, body)
+		}
+	}
+	if resp, _ := w.post(`[{"jsonrpc":"2.0","id":99,"result":{}}]`); resp.StatusCode != http.StatusAccepted {
+		t.Errorf("a batch of absorbed answers: %s", resp.Status)
+	}
+}
+
+type readCloser struct{ *strings.Reader }
+
+func (readCloser) Close() error { return nil }
