@@ -45,6 +45,7 @@ type session struct {
 	mu     sync.Mutex
 	pin    *pin
 	moving *move
+	ahead  *ahead        // asked for and not taken over yet
 	moved  chan struct{} // closed at the next move
 	calls  map[*call]struct{}
 }
