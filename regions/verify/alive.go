@@ -31,8 +31,8 @@ func AliveClient(tlsConfig *tls.Config) *http.Client {
 // either, and must not lose those calls. Whether a living node is any good is what checks are for.
 //
 // Why OPTIONS: it is safe (RFC 9110 §9.2.1), carries no body, opens no event stream and makes no
-// session. go-sdk and the bare TypeScript transport answer 405, mcp-go 404 or 405, a CORS layer
-// 204, all before any MCP code runs. A GET can open a stream; a POST without a session can make one.
+// session. go-sdk answers 405 in both modes and the TypeScript everything-server's CORS layer 204,
+// before any MCP code runs. A GET can open a stream; a POST without a session can make one.
 //
 // client must not reuse connections (AliveClient does not): a request that waits is a reason to
 // distrust the connections there are.
