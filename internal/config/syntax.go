@@ -29,7 +29,7 @@ func (r *report) syntax(data []byte, err error) {
 }
 
 // brokenWork bounds the search for a broken line, in bytes parsed.
-const brokenWork = 16 << 20
+const brokenWork = 4 << 20
 
 // brokenLine returns the line after the longest run of whole lines that is YAML. The parser itself
 // names the line where the section around the mistake begins, or none, or the one before; but it
@@ -37,20 +37,23 @@ const brokenWork = 16 << 20
 func brokenLine(data []byte) int {
 	for work := brokenWork; work > 0 && len(data) > 0; {
 		data = data[:bytes.LastIndexByte(data[:len(data)-1], '\n')+1]
-		work -= len(data)
-		if isYAML(data) {
+		ok, cost := isYAML(data)
+		if ok {
 			return bytes.Count(data, []byte("\n")) + 1
 		}
+		work -= cost
 	}
 	return 0
 }
 
-func isYAML(data []byte) bool {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
+// isYAML also returns how much the parser read before it knew.
+func isYAML(data []byte) (ok bool, cost int) {
+	r := bytes.NewReader(data)
+	dec := yaml.NewDecoder(r)
 	for {
 		var n yaml.Node
 		if err := dec.Decode(&n); err != nil {
-			return errors.Is(err, io.EOF)
+			return errors.Is(err, io.EOF), len(data) - r.Len() + 1
 		}
 	}
 }
