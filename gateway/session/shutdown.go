@@ -41,10 +41,12 @@ func (m *Manager) drain(ctx context.Context) error {
 		s.streams.listen().end()
 	}
 	done := make(chan struct{})
-	m.work(func() {
+	if !m.work(func() {
 		m.calls.Wait()
 		close(done)
-	})
+	}) {
+		return nil // closed already
+	}
 	select {
 	case <-done:
 		return nil
