@@ -86,7 +86,6 @@ func TestPackageDocsAreJudged(t *testing.T) {
 // a reason. Inside testing/synctest the clock is not real and sleeping is how time passes.
 func habits(f *ast.File) []string {
 	var bad []string
-	bubble := false
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
 		if !ok {

@@ -1,0 +1,67 @@
+# Every target works on a machine that has Go, git and curl; what else it needs it installs, outside the repository.
+# `make help` lists the targets.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+GO ?= go
+# Passed to go test: GOTESTFLAGS='-run Kill -v' make test
+GOTESTFLAGS ?=
+# How long each fuzz target runs.
+FUZZTIME ?= 1m
+# Passed to the command behind demo, conformance, bench and bench-failover.
+ARGS ?=
+
+.PHONY: help build demo test race lint generate verify conformance bench bench-failover fuzz tools deps clean FORCE
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: bin/quorate bin/quorate-bench ## build the binaries into bin/
+
+# Go knows best whether anything changed.
+bin/%: FORCE
+	@mkdir -p bin
+	$(GO) build -trimpath -o $@ ./cmd/$*
+
+demo: bin/quorate ## a gateway, nodes that are killed, agents that do not notice (ARGS=--once for 20 s)
+	@bin/quorate demo $(ARGS)
+
+# The packages that start processes and judge times run one after another, on two cores at that.
+test: deps ## all tests, installing what they need
+	$(GO) test $(GOTESTFLAGS) ./...
+
+race: deps ## all tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(GOTESTFLAGS) ./...
+
+deps:
+	@scripts/install-test-deps.sh
+
+tools: ## build the pinned development tools
+	@scripts/install-tools
+
+lint: ## golangci-lint
+	@scripts/install-tools golangci-lint
+	"$$(scripts/tools-dir)/golangci-lint" run ./...
+
+generate: ## write generated files anew
+	$(GO) generate ./...
+
+verify: ## formatting, vet, tidy modules, generated files, import rules, lint
+	@scripts/verify
+
+conformance: deps bin/quorate bin/quorate-bench ## the official MCP conformance suites, direct and through the gateway
+	@bin/quorate-bench conformance $(ARGS)
+
+bench: deps bin/quorate bin/quorate-bench ## CPU per request against HAProxy and a bare reverse proxy
+	@bin/quorate-bench proxy $(ARGS)
+
+bench-failover: deps bin/quorate bin/quorate-bench ## gaps after kills, judged
+	@bin/quorate-bench failover $(ARGS)
+
+fuzz: ## every fuzz target for FUZZTIME
+	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'
+
+clean: ## remove what was built here
+	rm -rf bin coverage.out
