@@ -7,8 +7,8 @@
 //
 // Tags: yaml (the key), default, doc (a sentence), required, min and max (inclusive), enum
 // (comma-separated words), is (the name of a form in form.go), example (what a message tells
-// the reader to write), restart (a reload cannot change it,
-// except in a service that is new).
+// the reader to write), restart (a reload cannot change it, except in a
+// service that is new).
 package config
 
 import "time"
