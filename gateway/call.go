@@ -191,6 +191,6 @@ func (c *call) fail(e *mcp.Error, o Outcome) Outcome {
 		c.writeEvent(mcp.Event{Data: e.Body(c.id)})
 		return o
 	}
-	mcp.WriteError(c.w, e, c.id)
+	mcp.WriteAnswer(c.w, c.env.Method, e, c.id)
 	return o
 }

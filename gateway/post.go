@@ -124,7 +124,7 @@ func (p *pool) legacyNeed(method string) need {
 func (g *Gateway) dispatchModern(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
 	n := p.modernNeed()
 	if m.env.Method == mcp.MethodListen && n == needModern {
-		p.listen.Serve(w, r, listen.Request{Body: m.body, ID: m.id(), Header: r.Header})
+		p.listen.Serve(w, r, listen.Request{Query: r.URL.RawQuery, Body: m.body, ID: m.id(), Header: r.Header})
 		return OK
 	}
 	return g.walk(w, r, p, m, n)

@@ -137,7 +137,7 @@ func TestClose(t *testing.T) {
 	}
 	w.hub.Close(t.Context()) // twice is fine
 	resp := post(t.Context(), t, w.url, listenBody("1", `,"notifications":`+tools))
-	wantError(t, resp, http.StatusServiceUnavailable, mcp.CodeNothingFits, "shutting_down")
+	wantError(t, resp, http.StatusOK, mcp.CodeNothingFits, "shutting_down")
 }
 
 func wantError(t *testing.T, resp *http.Response, status, code int, reason string) {
@@ -169,7 +169,7 @@ func TestNobodyThere(t *testing.T) {
 				w.set(a, b)
 			}
 			resp := post(t.Context(), t, w.url, listenBody("1", `,"notifications":`+tools))
-			wantError(t, resp, http.StatusServiceUnavailable, mcp.CodeNothingFits, "no_node_reached")
+			wantError(t, resp, http.StatusOK, mcp.CodeNothingFits, "no_node_reached")
 		})
 	}
 }
@@ -351,7 +351,7 @@ func TestTooManyStreams(t *testing.T) {
 	w.set(newNode(t, "a"))
 	w.listen("1", tools).ack("1")
 	resp := post(t.Context(), t, w.url, listenBody("1", `,"notifications":`+tools))
-	wantError(t, resp, http.StatusServiceUnavailable, mcp.CodeOverloaded, "too_many_streams")
+	wantError(t, resp, http.StatusOK, mcp.CodeOverloaded, "too_many_streams")
 }
 
 // The go-sdk client as the agent: its handlers are called, through the death of a node.

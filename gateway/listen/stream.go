@@ -78,7 +78,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, req Request) {
 	}
 	defer cancel()
 	if e := h.add(s); e != nil {
-		mcp.WriteError(w, e, s.id)
+		mcp.WriteAnswer(w, mcp.MethodListen, e, s.id)
 		return
 	}
 	defer func() {
@@ -147,7 +147,7 @@ func (s *stream) open(w http.ResponseWriter) bool {
 		case <-s.changed:
 			s.follow()
 		case <-s.closing:
-			mcp.WriteError(w, mcp.NothingFits("shutting_down", time.Second), s.id)
+			mcp.WriteAnswer(w, mcp.MethodListen, mcp.NothingFits("shutting_down", time.Second), s.id)
 			return false
 		case <-s.ctx.Done():
 			return false
@@ -186,7 +186,7 @@ func (s *stream) refuse(w http.ResponseWriter) {
 	a := s.answer
 	s.mu.Unlock()
 	if a == nil {
-		mcp.WriteError(w, mcp.NothingFits("no_node_reached", time.Second), s.id)
+		mcp.WriteAnswer(w, mcp.MethodListen, mcp.NothingFits("no_node_reached", time.Second), s.id)
 		return
 	}
 	copyHeader(w.Header(), a.header)

@@ -32,7 +32,7 @@ type Error struct {
 	Message    string        // for people; never internals or argument values
 	Reason     string        // data.reason, a stable word for programs; "" leaves it out
 	RetryAfter time.Duration // data.retry_after_ms and the Retry-After header; 0 leaves them out
-	HTTPStatus int           // 400..599
+	HTTPStatus int           // 400..599; see WriteAnswer for when it is not used
 	Data       any           // when not nil, the whole of data, in place of Reason and RetryAfter
 }
 
@@ -161,16 +161,36 @@ func (e *Error) Body(id []byte) []byte {
 
 // WriteError answers the request with e: status, Content-Type, Retry-After in whole seconds, body.
 // It must be called before anything was written. A failed write is the client's loss and not reported.
-func WriteError(w http.ResponseWriter, e *Error, id []byte) {
+func WriteError(w http.ResponseWriter, e *Error, id []byte) { write(w, e, id, true) }
+
+func write(w http.ResponseWriter, e *Error, id []byte, retryAfter bool) {
 	body := e.Body(id)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	if ms := e.retryMS(); ms > 0 {
+	if ms := e.retryMS(); ms > 0 && retryAfter {
 		h.Set("Retry-After", strconv.FormatInt((ms+999)/1000, 10))
 	}
 	w.WriteHeader(e.HTTPStatus)
 	_, _ = w.Write(body)
+}
+
+// WriteAnswer answers a request of the given method and id with one of the gateway's own errors
+// (-32070 to -32073). It must be called before anything was written.
+//
+// The answer is in band, with HTTP 200: go-sdk replaces the body of a 429 and of most 5xx answers by the
+// status text, and the TypeScript clients report the status as the error's code, so that an agent
+// would never learn whether its call may have run. Where the status is what a client acts on, it is
+// e.HTTPStatus: for the probes that tell eras apart (discover, initialize), where anything but a 5xx would
+// make a client take an outage for an old server, and for messages without an id.
+func WriteAnswer(w http.ResponseWriter, method string, e *Error, id []byte) {
+	if id == nil || method == MethodDiscover || method == MethodInitialize {
+		WriteError(w, e, id)
+		return
+	}
+	inBand := *e
+	inBand.HTTPStatus = http.StatusOK
+	write(w, &inBand, id, false)
 }
 
 // clip bounds a value of the caller's that is quoted back.

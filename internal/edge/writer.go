@@ -36,7 +36,7 @@ func (w *writer) run(ctx context.Context, reload <-chan reloading) {
 		case <-ctx.Done():
 			return
 		case r := <-reload:
-			r.result <- w.apply(r.cfg)
+			r.result <- w.apply(ctx, r.cfg)
 		case <-w.trackers.changed:
 			timer.Reset(coalesce)
 		case <-timer.C:
@@ -52,11 +52,16 @@ type reloading struct {
 	result chan error
 }
 
-// apply takes a new configuration over, whole or not at all.
-func (w *writer) apply(cfg *config.Config) error {
+// apply takes a new configuration over, whole or not at all. The old table serves until every new node
+// was looked at once: a pool whose nodes all changed would otherwise be empty for a moment.
+func (w *writer) apply(ctx context.Context, cfg *config.Config) error {
+	if _, err := settings(cfg); err != nil {
+		return err
+	}
 	if err := w.trackers.set(cfg); err != nil {
 		return err
 	}
+	w.trackers.firstLook(ctx, firstLook)
 	if err := w.publish(cfg); err != nil {
 		return err
 	}
