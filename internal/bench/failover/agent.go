@@ -66,6 +66,9 @@ type agent struct {
 	think  time.Duration
 	rec    *recorder
 	effect []effect // calls with an effect; read when the agent has ended
+	// previous call, for the story of the longest gap; the agent's goroutine only.
+	previous    string
+	previousEnd time.Time
 }
 
 // effect is what an agent knows of one call with an effect.
@@ -113,6 +116,7 @@ func (a *agent) one(ctx context.Context, i int, s step) {
 		return // the run was broken off; nothing can be said of this call
 	}
 	o := a.rec.note(a, s.tool, s.once, sent, got, err)
+	a.previous, a.previousEnd = s.tool, got
 	if s.effect {
 		a.effect = append(a.effect, effect{id: args.Call, once: s.once, outcome: o})
 	}

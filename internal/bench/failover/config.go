@@ -36,6 +36,7 @@ func (m Mix) Total() int { return m.ModernRaw + m.LegacyRaw + m.ModernSDK + m.Le
 // Config describes one run: one system under one fault.
 type Config struct {
 	Binary string // the quorate binary; its command "node" runs a node
+	Dir    string // journals and configurations go to a new directory in it; "" means os.TempDir
 	Front  Front
 	Nodes  []pool.Spec
 	Agents Mix

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/mcpnode/pool"
@@ -20,13 +21,13 @@ const (
 
 // faults does one fault after the other, each when every node takes traffic again.
 func (r *run) faults(ctx context.Context) error {
-	var over <-chan time.Time
+	var end <-chan time.Time
 	if r.cfg.For > 0 {
-		over = time.After(r.cfg.For)
+		end = time.After(r.cfg.For)
 	}
 	for i := 0; r.cfg.Kills == 0 || i < r.cfg.Kills; i++ {
 		select {
-		case <-over:
+		case <-end:
 			return nil
 		case <-ctx.Done():
 			return r.ended(ctx)
@@ -35,9 +36,11 @@ func (r *run) faults(ctx context.Context) error {
 		if err := r.fault(ctx, i); err != nil {
 			return err
 		}
+		over := time.Now()
 		if err := r.awaitHealthy(ctx); err != nil {
 			return r.orEnded(ctx, err)
 		}
+		r.returns = append(r.returns, time.Since(over))
 	}
 	return nil
 }
@@ -84,10 +87,20 @@ func (r *run) fault(ctx context.Context, i int) error {
 	r.rec.outage.Store(nil)
 	gap := out.close(time.Now())
 	if ctx.Err() == nil {
-		r.gaps = append(r.gaps, gap)
-		r.event.gap(gap)
+		r.remember(out, gap)
 	}
 	return r.recover(ctx, victim)
+}
+
+// remember keeps a gap, and of the longest who had it.
+func (r *run) remember(out *outage, gap time.Duration) {
+	if len(r.gaps) == 0 || gap > slices.Max(r.gaps) {
+		out.mu.Lock()
+		r.longest = out.last
+		out.mu.Unlock()
+	}
+	r.gaps = append(r.gaps, gap)
+	r.event.gap(gap)
 }
 
 // aim waits until the preferred node, or at last any, has a call in flight.

@@ -60,7 +60,7 @@ func (r *recorder) note(a *agent, tool string, once bool, sent, got time.Time, e
 	switch {
 	case o == answered && !once:
 		if out := r.outage.Load(); out != nil {
-			out.answer(a.index, sent, got)
+			out.answer(a, sent, got)
 		}
 	case o == answered:
 	case !once:
@@ -126,23 +126,28 @@ type outage struct {
 	seen []bool
 	left int
 	gap  time.Duration
+	last string // how the agent that ended the gap came to it
 }
 
 func newOutage(at time.Time, agents int) *outage {
 	return &outage{at: at, done: make(chan struct{}), seen: make([]bool, agents), left: agents}
 }
 
-func (o *outage) answer(agent int, sent, got time.Time) {
+func (o *outage) answer(a *agent, sent, got time.Time) {
 	if sent.Before(o.at) {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.seen[agent] {
+	if o.seen[a.index] {
 		return
 	}
-	o.seen[agent] = true
-	o.gap = max(o.gap, got.Sub(o.at))
+	o.seen[a.index] = true
+	if gap := got.Sub(o.at); gap > o.gap {
+		o.gap = gap
+		o.last = fmt.Sprintf("%s: its call under way, %s, ended after %v; its next one was sent at %v and answered at %v",
+			a.name, a.previous, a.previousEnd.Sub(o.at), sent.Sub(o.at), gap)
+	}
 	if o.left--; o.left == 0 {
 		close(o.done)
 	}

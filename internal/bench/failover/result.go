@@ -40,6 +40,8 @@ type Result struct {
 	SessionsLost int64
 
 	Gaps          []time.Duration // one per fault, sorted
+	Returns       []time.Duration // from the end of a fault until every node took traffic again, sorted
+	Longest       string          // who had the longest gap, and how
 	Counters      Counters
 	Subscriptions []Subscription
 	Samples       []string // some of the failures
@@ -54,11 +56,13 @@ type Subscription struct {
 }
 
 // Gap returns the p-th quantile of the gaps (0 < p ≤ 1) by nearest rank, 0 without gaps.
-func (r Result) Gap(p float64) time.Duration {
-	if len(r.Gaps) == 0 {
+func (r Result) Gap(p float64) time.Duration { return quantile(r.Gaps, p) }
+
+func quantile(sorted []time.Duration, p float64) time.Duration {
+	if len(sorted) == 0 {
 		return 0
 	}
-	return r.Gaps[max(0, int(math.Ceil(p*float64(len(r.Gaps))))-1)]
+	return sorted[max(0, int(math.Ceil(p*float64(len(sorted))))-1)]
 }
 
 // String is the report line of one system.
@@ -79,7 +83,8 @@ func (r *run) result(c Counters, frontErr error) (Result, error) {
 		System: r.cfg.Front.Name(), Fault: r.cfg.Fault, Seed: r.cfg.Seed,
 		Calls: r.rec.calls.Load(), Once: r.rec.onceCalls.Load(), Faults: len(r.gaps), Busy: r.busy, Thawed: r.thawed,
 		SafeLost: r.rec.lost.Load(), SessionsLost: r.rec.sessions.Load(),
-		Gaps: slices.Sorted(slices.Values(r.gaps)), Counters: c, Samples: r.rec.samples, FrontErr: frontErr,
+		Gaps: slices.Sorted(slices.Values(r.gaps)), Returns: slices.Sorted(slices.Values(r.returns)), Counters: c, Samples: r.rec.samples, FrontErr: frontErr,
+		Longest: r.longest,
 	}
 	res.Lost = res.SafeLost
 	runs := executions(journal)

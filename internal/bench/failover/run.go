@@ -15,15 +15,17 @@ import (
 
 // run is one system under one fault.
 type run struct {
-	cfg    Config
-	rec    *recorder
-	rnd    *rand.Rand // the killer's; agents have their own
-	pool   *pool.Pool
-	agents []*agent
-	gaps   []time.Duration
-	busy   int // faults that hit a node with a call in flight
-	thawed int
-	event  eventLog
+	cfg     Config
+	rec     *recorder
+	rnd     *rand.Rand // the killer's; agents have their own
+	pool    *pool.Pool
+	agents  []*agent
+	gaps    []time.Duration
+	returns []time.Duration
+	longest string // who had the longest gap
+	busy    int    // faults that hit a node with a call in flight
+	thawed  int
+	event   eventLog
 	// counters are the last ones that the observer could read; only it uses them.
 	counters Counters
 }
@@ -35,7 +37,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	dir, err := os.MkdirTemp("", "quorate-failover-")
+	dir, err := os.MkdirTemp(cfg.Dir, "quorate-failover-")
 	if err != nil {
 		return Result{}, fmt.Errorf("failover: %w", err)
 	}
