@@ -48,13 +48,31 @@ func OpenJournal(path string) (*Journal, error) {
 	if path == "" {
 		return &Journal{}, nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("mcpnode: journal: %w", err)
+	}
+	if err := endLine(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("mcpnode: journal: %w", err), f.Close())
 	}
 	j := &Journal{file: f, queue: make(chan pending, maxBatch), done: make(chan struct{})}
 	go j.write()
 	return j, nil
+}
+
+// endLine ends a line that the death of an earlier process cut: a kill can come between two pages of
+// one write.
+func endLine(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = f.WriteString("\n")
+	return err
 }
 
 // Append makes e durable. An error means that the effect must not be answered as done.
@@ -102,7 +120,6 @@ func (j *Journal) write() {
 	}
 }
 
-// flush uses one write, so that a kill leaves whole lines.
 func (j *Journal) flush(buf []byte) error {
 	if _, err := j.file.Write(buf); err != nil {
 		return fmt.Errorf("mcpnode: journal: %w", err)
@@ -122,7 +139,8 @@ func (j *Journal) Close() {
 	_ = j.file.Close()
 }
 
-// ReadJournal returns the entries of a file; a file that does not exist has none.
+// ReadJournal returns the entries of a file; a file that does not exist has none. A line that was cut
+// is left out: its Append never returned, so the effect had not begun or was not answered.
 func ReadJournal(path string) ([]Entry, error) {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -134,6 +152,9 @@ func ReadJournal(path string) ([]Entry, error) {
 	var entries []Entry
 	sc := bufio.NewScanner(bytes.NewReader(raw))
 	for line := 1; sc.Scan(); line++ {
+		if !bytes.HasSuffix(sc.Bytes(), []byte("}")) { // entries are flat: only a whole one ends so
+			continue
+		}
 		var e Entry
 		if err := json.Unmarshal(sc.Bytes(), &e); err != nil {
 			return nil, fmt.Errorf("mcpnode: journal: %s line %d: %w", path, line, err)

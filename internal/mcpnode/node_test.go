@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -256,6 +257,25 @@ func TestJournalKeepsEveryConcurrentEntry(t *testing.T) {
 	j.Close()
 	if err := j.Append(Entry{}); err == nil {
 		t.Error("append to a closed journal")
+	}
+}
+
+func TestJournalLeavesOutACutLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	if err := os.WriteFile(path, []byte(`{"call":"a","phase":"start"}`+"\n"+`{"call":"cut","ph`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Append(Entry{Call: "b", Phase: PhaseStart}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := ReadJournal(path)
+	if err != nil || len(entries) != 2 || entries[0].Call != "a" || entries[1].Call != "b" {
+		t.Errorf("%+v, %v", entries, err)
 	}
 }
 
