@@ -47,10 +47,11 @@ func settings(cfg *config.Config) ([]gateway.Service, error) {
 
 func breakerOf(b config.Breaker) breaker.Config {
 	return breaker.Config{
-		Window:  b.Window,
-		Ratio:   float64(b.FailurePercent) / 100,
-		Volume:  b.MinCalls,
-		OpenFor: b.Open,
+		Window:      b.Window,
+		Ratio:       float64(b.FailurePercent) / 100,
+		Volume:      b.MinCalls,
+		OpenFor:     b.Open,
+		Consecutive: b.Consecutive,
 	}
 }
 
