@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -37,7 +38,7 @@ func comment(t *testing.T, p listed) string {
 	t.Helper()
 	names := p.GoFiles
 	if len(names) == 0 {
-		names = append(p.TestGoFiles, p.XTestGoFiles...)
+		names = slices.Concat(p.TestGoFiles, p.XTestGoFiles)
 	}
 	var doc []string
 	for _, name := range names {
@@ -122,7 +123,7 @@ func reasoned(call *ast.CallExpr) bool {
 
 func TestTestHabits(t *testing.T) {
 	for _, p := range packages(t) {
-		for _, name := range append(p.TestGoFiles, p.XTestGoFiles...) {
+		for _, name := range slices.Concat(p.TestGoFiles, p.XTestGoFiles) {
 			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)
