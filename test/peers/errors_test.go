@@ -1,0 +1,88 @@
+package peers_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/modelcontextprotocol/go-sdk/mcp"
+
+	wire "github.com/quorate/quorate/gateway/mcp"
+)
+
+// failing is a go-sdk server of both eras whose tool named like an error is answered as the gateway
+// answers with that error.
+func failing(t *testing.T, all map[string]*wire.Error) string {
+	t.Helper()
+	server := mcp.NewServer(&mcp.Implementation{Name: "failing", Version: "1"}, nil)
+	fine := func(context.Context, *mcp.CallToolRequest, map[string]any) (*mcp.CallToolResult, any, error) {
+		return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "fine"}}}, nil, nil
+	}
+	mcp.AddTool(server, &mcp.Tool{Name: "fine"}, fine)
+	get := func(*http.Request) *mcp.Server { return server }
+	legacy := mcp.NewStreamableHTTPHandler(get, nil)
+	modern := mcp.NewStreamableHTTPHandler(get, &mcp.StreamableHTTPOptions{Stateless: true})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if env, err := wire.Scan(body); err == nil && all[env.Name] != nil {
+			wire.WriteError(w, all[env.Name], body[env.ID.Start:env.ID.End])
+			return
+		}
+		if wire.EraOf(r.Header.Get(wire.HeaderVersion)) == wire.Modern {
+			modern.ServeHTTP(w, r)
+			return
+		}
+		legacy.ServeHTTP(w, r)
+	}))
+	// Agents' streams stay open until the agents are gone, which is later than this cleanup.
+	t.Cleanup(func() { srv.CloseClientConnections(); srv.Close() })
+	return srv.URL
+}
+
+// TestErrorsSurface: every client shows its program the code and the message of the gateway's own
+// errors, and goes on working.
+func TestErrorsSurface(t *testing.T) {
+	all := map[string]*wire.Error{
+		"outcome-unknown": wire.OutcomeUnknown("node_lost"),
+		"no-authority":    wire.NoAuthority("minority", time.Second),
+		"nothing-fits":    wire.NothingFits("no_node", time.Second),
+		"overloaded":      wire.Overloaded("queue_full", time.Second),
+		"too-many":        wire.TooManyRequests("sessions", time.Second),
+	}
+	for _, c := range []client{goSDK, goSDKLegacy, typescriptV1, typescriptV2, typescriptV2a} {
+		t.Run(c.name, func(t *testing.T) {
+			a := c.dial(t, failing(t, all))
+			for name, want := range all {
+				_, err := a.Call(t.Context(), name, nil)
+				if !surfaces(err, want) {
+					t.Errorf("%s: the program sees %v", name, err)
+				}
+				if _, err := a.Call(t.Context(), "fine", nil); err != nil {
+					t.Fatalf("after %s: %v", name, err)
+				}
+			}
+		})
+	}
+}
+
+// surfaces reports whether err has the code and the message: as values, or in its text as some clients
+// do with every error that comes with an HTTP status of its own.
+func surfaces(err error, want *wire.Error) bool {
+	var f *failure
+	if !errors.As(err, &f) || !strings.Contains(f.Message, want.Message) {
+		return false
+	}
+	return f.Code == want.Code || strings.Contains(f.Message, strconv.Itoa(want.Code))
+}
