@@ -15,7 +15,7 @@ func unknownSession(w http.ResponseWriter) {
 }
 
 // writeFailure tells the agent why its request has no answer. Nothing must have been written yet.
-func writeFailure(w http.ResponseWriter, err error, id []byte) {
+func writeFailure(w http.ResponseWriter, method string, err error, id []byte) {
 	var no *refusal
 	if errors.As(err, &no) {
 		copyHeader(w.Header(), no.header)
@@ -27,7 +27,7 @@ func writeFailure(w http.ResponseWriter, err error, id []byte) {
 		unknownSession(w)
 		return
 	}
-	mcp.WriteError(w, asError(err), id)
+	mcp.WriteAnswer(w, method, asError(err), id)
 }
 
 // asError puts a failure into the gateway's own errors, for streams that are open already.

@@ -40,7 +40,7 @@ func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call)
 	id := in.Envelope.ID.Of(in.Body)
 	undo, ok := s.memory.note(&in.Envelope, in.Body)
 	if !ok {
-		mcp.WriteError(w, mcp.Overloaded("subscriptions", 0), id)
+		mcp.WriteAnswer(w, in.Envelope.Method, mcp.Overloaded("subscriptions", 0), id)
 		return
 	}
 	c := s.newCall(in, []string{string(id)})
@@ -52,7 +52,7 @@ func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call)
 // agents cancel by saying so, and come back for what they missed.
 func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 	if err := c.s.begin(c); err != nil {
-		writeFailure(w, err, c.first)
+		writeFailure(w, c.method, err, c.first)
 		return
 	}
 	p, resp, err := c.walk(nil)
@@ -73,7 +73,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 	if c.undo != nil {
 		c.undo()
 	}
-	writeFailure(w, err, c.first)
+	writeFailure(w, c.method, err, c.first)
 }
 
 // copyAnswer passes an answer on that is no event stream. It returns a fault if it broke off before
@@ -144,7 +144,7 @@ func (c *call) serveEvents(w http.ResponseWriter, r *http.Request, p *pin, resp 
 	if !c.s.m.work(func() { c.pump(st, p, resp) }) {
 		resp.Body.Close()
 		c.s.finish(c)
-		writeFailure(w, errShutdown, c.first)
+		writeFailure(w, c.method, errShutdown, c.first)
 		return
 	}
 	w.WriteHeader(http.StatusOK)

@@ -26,7 +26,7 @@ func (m *Manager) ServeInitialize(w http.ResponseWriter, r *http.Request, in Cal
 		return
 	}
 	if !m.countIn() {
-		writeFailure(w, errShutdown, id)
+		writeFailure(w, mcp.MethodInitialize, errShutdown, id)
 		return
 	}
 	defer m.countOut()
@@ -36,7 +36,7 @@ func (m *Manager) ServeInitialize(w http.ResponseWriter, r *http.Request, in Cal
 	}
 	o := &opener{m: m, in: &in, id: id, w: w, r: r, tried: make(map[regions.NodeID]bool)}
 	if err := o.walk(); err != nil {
-		writeFailure(w, err, id)
+		writeFailure(w, mcp.MethodInitialize, err, id)
 	}
 	if !o.minted {
 		m.count.Add(-1)

@@ -63,7 +63,7 @@ func (s *session) serveListen(w http.ResponseWriter, r *http.Request, pool Pool)
 	switch {
 	case err != nil:
 		st.detach(rd)
-		writeFailure(w, err, nil)
+		writeFailure(w, "", err, nil)
 	case resp != nil: // an answer that is no stream: the node has none, or refuses
 		st.detach(rd)
 		defer resp.Body.Close()

@@ -116,7 +116,7 @@ func TestNoNodeKeepsTheSession(t *testing.T) {
 	w := dial(t, b)
 	b.places[0].kill()
 	resp, body := w.call(1, "read")
-	if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, `"id":1,"error":{"code":-32072`) {
+	if resp.StatusCode != http.StatusOK || !strings.Contains(body, `"id":1,"error":{"code":-32072`) {
 		t.Fatalf("%s: %s", resp.Status, body)
 	}
 	s.forget()

@@ -66,7 +66,7 @@ func (s *session) serveInitialized(w http.ResponseWriter, in *Call) {
 	defer c.stop()
 	p, err := s.settled(in.Pool)
 	if err != nil {
-		writeFailure(w, err, nil)
+		writeFailure(w, "", err, nil)
 		return
 	}
 	resp, err := c.send(p)
@@ -76,7 +76,7 @@ func (s *session) serveInitialized(w http.ResponseWriter, in *Call) {
 		}
 	}
 	if _, err := s.settled(in.Pool); err != nil {
-		writeFailure(w, err, nil)
+		writeFailure(w, "", err, nil)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
