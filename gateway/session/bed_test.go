@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,10 +23,11 @@ import (
 
 // place is one node's address: a server that can be killed, started again, and replaced.
 type place struct {
-	t       *testing.T
-	node    *upstream.Node
-	address string
-	hole    atomic.Bool // probes get no answer either
+	t           *testing.T
+	node        *upstream.Node
+	address     string
+	connections atomic.Int64
+	hole        atomic.Bool // probes get no answer either
 
 	mu     sync.Mutex
 	server *http.Server
@@ -41,12 +43,20 @@ func (p *place) start(h http.Handler) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.address = l.Addr().String()
-	p.server, p.done = &http.Server{Handler: h}, make(chan struct{})
+	if p.server == nil && strings.HasSuffix(p.address, ":0") {
+		p.address = l.Addr().String()
+	}
+	p.server, p.done = &http.Server{Handler: h, ConnState: p.count}, make(chan struct{})
 	go func(s *http.Server, done chan struct{}) {
 		defer close(done)
 		_ = s.Serve(l)
 	}(p.server, p.done)
+}
+
+func (p *place) count(_ net.Conn, state http.ConnState) {
+	if state == http.StateNew {
+		p.connections.Add(1)
+	}
 }
 
 // kill closes the listener and every connection, as the death of the process does.

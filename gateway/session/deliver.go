@@ -9,24 +9,24 @@ import (
 // translator turns a node's message into the one the agent must see, nil for one it must not see.
 type translator func(p *pin, env *mcp.Envelope, data []byte) []byte
 
-// deliver passes one event of a call's stream on, as the agent must see it. It fails only when the
-// node or the session ends while a slow agent has no room.
+// deliver passes one event of a call's stream on, as the agent must see it. What a node has said counts
+// even if it dies while a slow agent has no room: only the session's end makes it fail.
 func (c *call) deliver(st *stream, p *pin, ev mcp.Event) error {
-	return deliver(st, p, ev, c.translate)
+	return deliver(c.s.ctx, st, p, ev, c.translate)
 }
 
 // deliver does the same for the standalone stream.
 func (s *session) deliver(st *stream, p *pin, ev mcp.Event) error {
-	return deliver(st, p, ev, s.translate)
+	return deliver(s.ctx, st, p, ev, s.translate)
 }
 
-func deliver(st *stream, p *pin, ev mcp.Event, translate translator) error {
+func deliver(ctx context.Context, st *stream, p *pin, ev mcp.Event, translate translator) error {
 	if len(ev.Data) == 0 || (ev.Name != "" && ev.Name != "message") {
-		return st.event(p.ctx, ev)
+		return st.event(ctx, ev)
 	}
 	env, err := mcp.Scan(ev.Data)
 	if err != nil {
-		return st.event(p.ctx, ev) // not ours to judge
+		return st.event(ctx, ev) // not ours to judge
 	}
 	if env.Kind == mcp.KindBatch {
 		ev.Data = translateBatch(p, ev.Data, translate)
@@ -36,7 +36,7 @@ func deliver(st *stream, p *pin, ev mcp.Event, translate translator) error {
 	if ev.Data == nil {
 		return nil
 	}
-	return st.event(p.ctx, ev)
+	return st.event(ctx, ev)
 }
 
 // translate is the translator of the standalone stream. Nodes that answer with plain JSON report the

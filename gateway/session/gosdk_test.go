@@ -30,6 +30,12 @@ type node struct {
 
 func newNode(t *testing.T, name string, opts *sdk.StreamableHTTPOptions) *node {
 	t.Helper()
+	n := makeNode(name, opts)
+	t.Cleanup(n.close)
+	return n
+}
+
+func makeNode(name string, opts *sdk.StreamableHTTPOptions) *node {
 	n := &node{name: name, held: make(chan string, 16), free: make(chan struct{})}
 	n.life, n.end = context.WithCancel(context.Background())
 	n.server = sdk.NewServer(&sdk.Implementation{Name: name, Version: "1"}, &sdk.ServerOptions{
@@ -44,11 +50,12 @@ func newNode(t *testing.T, name string, opts *sdk.StreamableHTTPOptions) *node {
 	sdk.AddTool(n.server, &sdk.Tool{Name: "once"}, n.once)
 	sdk.AddTool(n.server, &sdk.Tool{Name: "log", Annotations: read}, n.log)
 	n.handler = sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return n.server }, opts)
-	t.Cleanup(func() {
-		n.forget()
-		n.end()
-	})
 	return n
+}
+
+func (n *node) close() {
+	n.forget()
+	n.end()
 }
 
 // forget ends all sessions, as a restart does.

@@ -77,7 +77,7 @@ func (l *listener) read() *fault {
 // reopen opens the stream where the session is now. It reports whether the node has taken the request:
 // with a stream, or without having one.
 func (l *listener) reopen(moved <-chan struct{}) bool {
-	p, err := l.s.settled(nil)
+	p, err := l.s.settled(l.s.m.cfg.Current())
 	if err != nil {
 		l.wait(moved, l.pause)
 		return false
@@ -132,7 +132,7 @@ func (l *listener) bridge() {
 	l.owed = false
 	_, _, watched := l.s.memory.replay()
 	for _, change := range l.s.opening.result.changes(watched) {
-		if l.st.message(l.pin.ctx, change) != nil {
+		if l.st.message(l.s.ctx, change) != nil {
 			return
 		}
 	}

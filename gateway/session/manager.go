@@ -31,7 +31,7 @@ type Config struct {
 	Sweep        time.Duration // how often that is looked for; default 5 min
 	MaxSessions  int           // further ones are refused with -32073; default 100,000
 	BufferEvents int           // events kept for resuming, for each stream and for a session's ended streams; default 256
-	BufferBytes  int           // bytes of them; default 256 KiB
+	BufferBytes  int           // bytes of them; default 64 KiB
 	Budget       *retry.Budget // of the service; the manager counts its own calls in it
 	Logger       *slog.Logger
 	Current      func() Pool // of the table in force, for moves that no request asks for
@@ -49,7 +49,7 @@ func (c *Config) withDefaults() error {
 	setDefault(&c.Sweep, 5*time.Minute)
 	setDefault(&c.MaxSessions, 100_000)
 	setDefault(&c.BufferEvents, 256)
-	setDefault(&c.BufferBytes, 256<<10)
+	setDefault(&c.BufferBytes, 64<<10)
 	for _, h := range []*func(){&c.Hooks.Migrated, &c.Hooks.Lost, &c.Hooks.Retried, &c.Hooks.Unknown} {
 		if *h == nil {
 			*h = func() {}

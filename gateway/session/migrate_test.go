@@ -41,8 +41,8 @@ func TestReadGoesOnWhenItsNodeDiesInMidCall(t *testing.T) {
 		t.Fatalf("got %q, %v", o.text, o.err)
 	}
 	t.Logf("kill to answer: %v", took)
-	if took > 150*time.Millisecond {
-		t.Errorf("answered %v after the kill, want within 150 ms", took)
+	if took > time.Second { // 15 ms on an idle machine; the bench judges the 150 ms
+		t.Errorf("answered %v after the kill", took)
 	}
 }
 

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -16,6 +17,8 @@ const (
 	maxMoves = 256
 	// maxCandidates bounds the nodes that one move tries.
 	maxCandidates = 16
+	// patience is how long a move goes on looking when no node takes the session.
+	patience = 500 * time.Millisecond
 	// handshakeBound is how long one of them may take.
 	handshakeBound = 10 * time.Second
 )
@@ -41,7 +44,7 @@ type move struct {
 }
 
 // settled returns where the session is, moving it first if its node is lost. pool is the table of the
-// request that asks; a node that has left it is lost too. nil asks nothing of the table.
+// request that asks; a node that has left it is lost too.
 func (s *session) settled(pool Pool) (*pin, error) {
 	if err := s.over(); err != nil {
 		return nil, err
@@ -62,9 +65,6 @@ func (s *session) settled(pool Pool) (*pin, error) {
 }
 
 func listed(pool Pool, p *pin) bool {
-	if pool == nil {
-		return true
-	}
 	_, ok := pool.Lookup(p.node.ID())
 	return ok
 }
@@ -141,7 +141,8 @@ func (s *session) failed(err error) {
 	}
 }
 
-// search tries the pool's nodes, the lost one last: it may have been restarted.
+// search looks for a node that takes the session. While none does it goes on asking for a little: nodes
+// that are restarted come back, and agents do not ask twice by themselves.
 func (s *session) search() (*pin, error) {
 	select {
 	case s.m.moves <- struct{}{}:
@@ -152,52 +153,74 @@ func (s *session) search() (*pin, error) {
 	if s.credentials() == nil {
 		return nil, mcp.NothingFits("no_credentials", 0)
 	}
-	s.mu.Lock()
-	old := s.pin
-	s.mu.Unlock()
-	tried := make(map[regions.NodeID]bool)
-	if closed(old.node.Down()) {
-		tried[old.node.ID()] = true
+	old := s.where()
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
+	defer cancel()
+	for pause := firstPause; ; pause *= 2 {
+		r := round{s: s, last: old.node.ID(), tried: make(map[regions.NodeID]bool)}
+		if closed(old.node.Down()) {
+			r.tried[r.last] = true
+		}
+		p, err := r.try(s.m.cfg.Current())
+		if err == nil || errors.Is(err, errLost) || r.refused != nil || s.over() != nil {
+			return p, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
 	}
-	return s.try(s.m.cfg.Current(), old.node.ID(), tried)
 }
 
-func (s *session) try(pool Pool, last regions.NodeID, tried map[regions.NodeID]bool) (*pin, error) {
-	differs, retried := 0, false
-	var refused error
+// round asks every node of the pool once, the lost one last: it may have been restarted.
+type round struct {
+	s       *session
+	last    regions.NodeID
+	tried   map[regions.NodeID]bool
+	asked   bool // the lost one
+	refused error
+	differs bool
+}
+
+func (r *round) try(pool Pool) (*pin, error) {
 	for range maxCandidates {
-		n, ok := pool.Pick(func(id regions.NodeID) bool { return tried[id] })
-		if !ok && !retried {
-			retried = true
-			n, ok = pool.Lookup(last)
-		}
+		n, ok := r.pick(pool)
 		if !ok {
 			break
 		}
-		tried[n.ID()] = true
-		retried = retried || n.ID() == last
-		p, err := s.handshake(n)
+		p, err := r.s.handshake(n)
 		if err == nil {
 			return p, nil
 		}
-		s.m.log.Debug("session not taken", "session", s.hash, "node", string(n.ID()), "cause", err.Error())
+		r.s.m.log.Debug("session not taken", "session", r.s.hash, "node", string(n.ID()), "cause", err.Error())
 		var no *refusal
 		if errors.As(err, &no) {
-			refused = err
+			r.refused = err
 		}
-		if errors.Is(err, errDiffers) {
-			differs++
-		}
+		r.differs = r.differs || errors.Is(err, errDiffers)
 	}
 	switch {
-	case s.over() != nil:
-		return nil, s.over()
-	case refused != nil:
-		return nil, refused
-	case differs > 0:
+	case r.s.over() != nil:
+		return nil, r.s.over()
+	case r.refused != nil:
+		return nil, r.refused
+	case r.differs:
 		return nil, errLost
 	}
 	return nil, mcp.NothingFits("no_node", time.Second)
+}
+
+func (r *round) pick(pool Pool) (Node, bool) {
+	n, ok := pool.Pick(func(id regions.NodeID) bool { return r.tried[id] })
+	if !ok && !r.asked {
+		n, ok = pool.Lookup(r.last)
+	}
+	if ok {
+		r.tried[n.ID()] = true
+		r.asked = r.asked || n.ID() == r.last
+	}
+	return n, ok
 }
 
 // discard reads a small answer to its end, so that its connection can serve again.

@@ -199,3 +199,17 @@ func TestBatch(t *testing.T) {
 type readCloser struct{ *strings.Reader }
 
 func (readCloser) Close() error { return nil }
+
+// TestConnectionsAreUsedAgain: the end of an answer is read, for the sake of its connection.
+func TestConnectionsAreUsedAgain(t *testing.T) {
+	n := newNode(t, "a", nil)
+	b := newBed(t, nil, n.handler)
+	w := dial(t, b)
+	before := b.places[0].connections.Load()
+	for i := range 20 {
+		w.call(i+1, "where")
+	}
+	if more := b.places[0].connections.Load() - before; more > 3 {
+		t.Errorf("20 calls in a row took %d new connections", more)
+	}
+}

@@ -19,8 +19,9 @@ func (c *call) pump(st *stream, p *pin, resp *http.Response) {
 	for {
 		f := c.drain(st, p, resp)
 		if f == nil {
-			c.close(st)
+			c.s.streams.close(st, time.Now())
 			c.rest(resp)
+			c.s.finish(c)
 			return
 		}
 		resp.Body.Close()

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strconv"
 	"sync"
 
@@ -58,7 +59,10 @@ func (a *asks) add(p *pin, c *call, env mcp.Envelope, body []byte) ([]byte, *ask
 
 // bound forgets the oldest requests beyond maxAsks; answers to them are absorbed.
 func (a *asks) bound() {
-	for len(a.open) > maxAsks || len(a.old) > 2*maxAsks {
+	if len(a.old) > 2*maxAsks {
+		a.old = slices.DeleteFunc(a.old, func(n uint64) bool { return a.open[n] == nil })
+	}
+	for len(a.open) > maxAsks {
 		delete(a.open, a.old[0])
 		a.old = a.old[1:]
 	}
