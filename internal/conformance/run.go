@@ -114,6 +114,12 @@ func (c Config) nodes(ctx context.Context, group *child.Group, row Row, n int) (
 			return nil, nil, err
 		}
 		processes, urls = append(processes, p), append(urls, url)
+		if row.Stateless {
+			if err := prime(ctx, url); err != nil {
+				stop()
+				return nil, nil, err
+			}
+		}
 	}
 	return urls, stop, nil
 }
