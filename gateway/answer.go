@@ -79,8 +79,9 @@ func finish(body io.Reader) {
 func (c *call) copy(resp *http.Response) (Outcome, error) {
 	buf := c.g.buffers.get()
 	defer c.g.buffers.put(buf)
+	c.flushBeforeWaiting(resp)
 	c.head(resp)
-	flush := http.NewResponseController(c.w).Flush
+	c.unflushed = resp.ContentLength < 0
 	for {
 		n, err := resp.Body.Read(*buf)
 		if n > 0 {
@@ -95,11 +96,7 @@ func (c *call) copy(resp *http.Response) (Outcome, error) {
 			// Half a document is out: only a broken connection tells the agent that it is half.
 			panic(http.ErrAbortHandler)
 		}
-		if resp.ContentLength < 0 {
-			if err := flush(); err != nil {
-				return Canceled, nil
-			}
-		}
+		c.unflushed = resp.ContentLength < 0
 	}
 }
 

@@ -29,6 +29,7 @@ type call struct {
 	tried     tried
 	attempts  int
 	streaming bool    // the agent's event stream is open
+	unflushed bool    // something written to it has not left yet
 	progress  float64 // highest progress the agent was told
 	told      bool    // it was told some
 	reached   bool    // a node may have seen the request
@@ -169,7 +170,7 @@ func (c *call) end(action retry.Action, resp *http.Response, in retry.In) Outcom
 func (c *call) retrying(node *upstream.Node, err error) {
 	c.p.counters.retries.Add(1)
 	if log := c.g.cfg.Logger; log.Enabled(c.r.Context(), slog.LevelInfo) {
-		log.Info("retrying", "service", c.p.name, "region", c.p.region, "node", string(node.ID()), "method", c.env.Method,
+		log.Info("retrying", "service", c.p.name, "node", string(node.ID()), "method", c.env.Method,
 			"request", c.g.requestID(c.r), "attempt", c.attempts, "cause", err.Error())
 	}
 }

@@ -19,12 +19,10 @@ var errAgentGone = errors.New("gateway: agent went away")
 // its response came can go on from another node: the JSON-RPC id is the same there, so the agent sees
 // one stream (progress that does not increase is left out).
 func (c *call) stream(node *upstream.Node, resp *http.Response) (Outcome, error) {
+	c.flushBeforeWaiting(resp)
 	if !c.streaming {
 		c.head(resp)
-		c.streaming = true
-		if err := http.NewResponseController(c.w).Flush(); err != nil {
-			return 0, errAgentGone
-		}
+		c.streaming, c.unflushed = true, true
 	} else if resp.StatusCode != http.StatusOK {
 		return 0, &upstream.Error{Node: node.ID(), Progress: upstream.Responding, Failure: upstream.Malformed, Err: errNotStream}
 	} else {
@@ -46,6 +44,22 @@ func (c *call) stream(node *upstream.Node, resp *http.Response) (Outcome, error)
 }
 
 var errNotStream = errors.New("gateway: a stream can only go on with a stream")
+
+// flushBeforeWaiting passes on whatever has been written as soon as the node has nothing more to read:
+// every event at once, but events that arrived together in one write.
+func (c *call) flushBeforeWaiting(resp *http.Response) {
+	body, ok := resp.Body.(interface{ BeforeWait(func()) })
+	if !ok {
+		return
+	}
+	flush := http.NewResponseController(c.w).Flush
+	body.BeforeWait(func() {
+		if c.unflushed {
+			c.unflushed = false
+			_ = flush() // an agent that is gone shows at the next write
+		}
+	})
+}
 
 // streamEnd: a stream that its node ended in good order is passed on as it is, answered or not (a node
 // may end one to have the agent poll); only a broken one is a lost node.
@@ -113,8 +127,7 @@ func (c *call) embed(node *upstream.Node, resp *http.Response) (Outcome, error) 
 func (c *call) writeEvent(e mcp.Event) bool { return c.writeRaw(mcp.AppendEvent(nil, e)) }
 
 func (c *call) writeRaw(raw []byte) bool {
-	if _, err := c.w.Write(raw); err != nil {
-		return false
-	}
-	return http.NewResponseController(c.w).Flush() == nil
+	c.unflushed = true
+	_, err := c.w.Write(raw)
+	return err == nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"syscall"
 	"time"
 
@@ -32,14 +33,32 @@ func newServeCommand() *cobra.Command {
 			"the old one goes on. SIGTERM drains and ends with exit code 0.",
 	}
 	path := addConfigFlag(cmd)
+	profile := cmd.Flags().String("cpuprofile", "", "write a processor profile of the process's life to `file`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loadConfig(*path)
 		if err != nil {
 			return err
 		}
-		return serve(cmd.Context(), cfg)
+		return profiled(*profile, func() error { return serve(cmd.Context(), cfg) })
 	}
 	return cmd
+}
+
+// profiled runs f under the processor profiler where a file is named.
+func profiled(name string, f func() error) error {
+	if name == "" {
+		return f()
+	}
+	file, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = f()
+	pprof.StopCPUProfile()
+	return errors.Join(err, file.Close())
 }
 
 func serve(ctx context.Context, cfg *config.Config) error {

@@ -28,16 +28,17 @@ var errHeaderTooLarge = errors.New("response header larger than 256 KiB")
 // conn is one HTTP/1.1 connection to a node; one exchange at a time.
 type conn struct {
 	net.Conn
-	tcp       *net.TCPConn
-	br        *bufio.Reader
-	bw        *bufio.Writer
-	suspect   *time.Timer  // fires while an exchange waits for response headers
-	waiting   atomic.Bool  // it does
-	wait      atomic.Int64 // nanoseconds until the next suspect probe
-	idleSince time.Time
-	written   int64 // bytes given to the kernel in this exchange
-	ended     bool  // the connection itself failed or was closed; otherwise what came over it was bad
-	budget    int64 // bytes the node may still send before its headers end; < 0: no bound
+	tcp        *net.TCPConn
+	br         *bufio.Reader
+	bw         *bufio.Writer
+	suspect    *time.Timer  // fires while an exchange waits for response headers
+	waiting    atomic.Bool  // it does
+	wait       atomic.Int64 // nanoseconds until the next suspect probe
+	idleSince  time.Time
+	written    int64  // bytes given to the kernel in this exchange
+	beforeRead func() // called before the socket is read, that is, when there is nothing to read yet
+	ended      bool   // the connection itself failed or was closed; otherwise what came over it was bad
+	budget     int64  // bytes the node may still send before its headers end; < 0: no bound
 }
 
 // Write counts what left, so that a failed attempt knows whether the node can have seen any of it.
@@ -57,6 +58,9 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 	if c.budget > 0 && int64(len(b)) > c.budget {
 		b = b[:c.budget]
+	}
+	if c.beforeRead != nil {
+		c.beforeRead()
 	}
 	n, err := c.Conn.Read(b)
 	if err != nil {

@@ -105,6 +105,10 @@ func (x *exchange) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// BeforeWait makes f run whenever reading the body needs more than what has already arrived, so that
+// what was passed on can be flushed just then, and only then.
+func (x *exchange) BeforeWait(f func()) { x.conn.beforeRead = f }
+
 // Close implements io.Closer; a body that was not read to its end costs its connection.
 func (x *exchange) Close() error {
 	x.finish(false)
@@ -133,6 +137,7 @@ func (x *exchange) finish(reuse bool) {
 		reuse = false
 	}
 	x.node.inFlight.Add(-1)
+	x.conn.beforeRead = nil
 	if reuse {
 		x.node.pool.put(x.conn, time.Now())
 	} else {
