@@ -66,6 +66,7 @@ func serve(ctx context.Context, cfg *config.Config) error {
 	level := new(slog.LevelVar)
 	log := telemetry.NewLogger(os.Stderr, level)
 	setLevel(level, cfg)
+	telemetry.CatchLibraryErrors(log)
 	tel, err := telemetry.New(ctx, telemetry.Config{
 		Gateway: cfg.Name, Region: cfg.Region, Version: released,
 		Traces: telemetry.Traces{Endpoint: cfg.Telemetry.Traces.Endpoint, SamplePercent: cfg.Telemetry.Traces.SamplePercent},
