@@ -82,3 +82,9 @@ func readEvents(body io.Reader, id []byte) (*message, error) {
 		}
 	}
 }
+
+// discard reads a small answer to its end, so that its connection can serve again.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, maxPeek)
+	_ = resp.Body.Close()
+}

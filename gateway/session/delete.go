@@ -11,11 +11,14 @@ func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, he
 		return
 	}
 	defer s.enter(header)()
+	// The node ends the session's streams before it answers, which must not look like a loss.
+	s.leaving.Store(true)
 	p := s.where()
 	resp, err := p.do(r.Context(), http.MethodDelete, header, nil)
 	if err == nil {
 		defer discard(resp)
 		if resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+			s.leaving.Store(false)
 			s.passOn(w, resp)
 			return
 		}

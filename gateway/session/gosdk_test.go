@@ -24,6 +24,8 @@ type node struct {
 	mu   sync.Mutex
 	free chan struct{}
 
+	requests sync.WaitGroup // under way
+
 	life context.Context
 	end  context.CancelFunc
 }
@@ -49,11 +51,17 @@ func makeNode(name string, opts *sdk.StreamableHTTPOptions) *node {
 	sdk.AddTool(n.server, &sdk.Tool{Name: "ask", Annotations: read}, n.ask)
 	sdk.AddTool(n.server, &sdk.Tool{Name: "once"}, n.once)
 	sdk.AddTool(n.server, &sdk.Tool{Name: "log", Annotations: read}, n.log)
-	n.handler = sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return n.server }, opts)
+	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return n.server }, opts)
+	n.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.requests.Add(1)
+		defer n.requests.Done()
+		h.ServeHTTP(w, r)
+	})
 	return n
 }
 
 func (n *node) close() {
+	n.requests.Wait() // go-sdk cannot close a session that is being opened
 	n.forget()
 	n.end()
 }

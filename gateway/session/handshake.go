@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,19 +13,28 @@ import (
 	"github.com/quorate/quorate/gateway/upstream"
 )
 
+var errMovedOn = errors.New("session: not taken up")
+
 // parallel bounds the subscriptions that are made again at one time.
 const parallel = 8
 
 // handshake opens the session again on n: initialize as the agent sent it, and what it has set since.
 func (s *session) handshake(n Node) (*pin, error) {
 	p := s.newPin(n, "")
-	err := s.shake(p)
-	if err != nil {
-		s.m.watch.remove(p)
-		p.cancel(err)
+	if err := s.shake(p); err != nil {
+		s.withdraw(p)
 		return nil, fmt.Errorf("session: move to %s: %w", n.ID(), err)
 	}
 	return p, nil
+}
+
+// withdraw ends a stay that the session does not take up.
+func (s *session) withdraw(p *pin) {
+	s.m.watch.remove(p)
+	s.m.work(func() {
+		s.abandon(s.m.ctx, p)
+		p.cancel(errMovedOn)
+	})
 }
 
 func (s *session) shake(p *pin) error {
@@ -83,7 +93,6 @@ func (s *session) reinitialize(ctx context.Context, p *pin) error {
 	}
 	got, err := readPromise(m.data)
 	if err != nil || p.id == "" || !s.opening.result.same(got) {
-		s.abandon(ctx, p)
 		return errDiffers
 	}
 	return nil

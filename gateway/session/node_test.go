@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -211,5 +212,22 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 	if more := b.places[0].connections.Load() - before; more > 3 {
 		t.Errorf("20 calls in a row took %d new connections", more)
+	}
+}
+
+// TestDeleteIsNoLoss: a node that is told to end a session ends its streams, and nobody must take that
+// for a reason to open the session again.
+func TestDeleteIsNoLoss(t *testing.T) {
+	bed, a, b := pair(t)
+	for range 10 {
+		if err := newAgent(t, bed.front.URL).Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left := slices.Collect(b.server.Sessions()); len(left) != 0 || strings.Contains(bed.logs.String(), "leaves") {
+		t.Errorf("%d sessions were opened on another node", len(left))
+	}
+	if left := slices.Collect(a.server.Sessions()); len(left) != 0 {
+		t.Errorf("%d sessions are left", len(left))
 	}
 }

@@ -97,6 +97,13 @@ func (s *script) forget() {
 	s.sessions = nil
 }
 
+// left returns the number of sessions that the node keeps.
+func (s *script) left() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sessions)
+}
+
 func (s *script) seen() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

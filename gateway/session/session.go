@@ -39,6 +39,7 @@ type session struct {
 	used     atomic.Int64                // Unix nanoseconds of the latest sign of the agent
 	present  atomic.Int64                // requests of the agent that are open now
 	numbered atomic.Uint64               // the gateway's own requests
+	leaving  atomic.Bool                 // its node is being told that it ends: no move any more
 	reading  chan struct{}               // capacity 1: held while the standalone stream is being opened
 	listens  atomic.Bool                 // it has been opened
 

@@ -88,6 +88,7 @@ func (m *Manager) dismiss(ctx context.Context, sessions []*session) {
 		if ctx.Err() != nil {
 			break
 		}
+		s.leaving.Store(true)
 		group.Go(func() error {
 			s.abandon(ctx, s.where())
 			return nil
