@@ -17,7 +17,7 @@ const copyBuffer = 32 << 10
 // connections suffice for the load, copy buffers are pooled, nothing is logged, no header is added.
 // FlushInterval is left alone: ReverseProxy flushes event streams at once by itself, and a flush of
 // every JSON answer would only slow the baseline down.
-func NewReverseProxy(upstream *url.URL, connections int) http.Handler {
+func NewReverseProxy(upstream *url.URL, connections int) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(&url.URL{Scheme: upstream.Scheme, Host: upstream.Host})

@@ -90,7 +90,7 @@ func (r *run) startQuorate(ctx context.Context, name string, args ...string) (*s
 	g, err := gatewayproc.Start(ctx, r.group, gatewayproc.Config{
 		Binary: r.cfg.Quorate, Dir: dir, Log: r.cfg.Log, Args: args,
 		Nodes: []gatewayproc.Node{{ID: "upstream", URL: "http://" + r.upstream + Path}},
-		// Half-way measures of the log are not part of the bench; metrics are always on.
+		// As an operator would run it under load: metrics, which are always on, and no line per event.
 		Gateway: "log: {level: warn}\n",
 		Command: append([]string{path}, argv...),
 	})
