@@ -77,10 +77,11 @@ func startRoundRobin(_ context.Context, _ *child.Group, _ string, nodes []string
 		targets = append(targets, u)
 	}
 	// Loopback Host headers must reach the node as they are: it checks them.
-	proxy := &httputil.ReverseProxy{FlushInterval: -1, Director: func(r *http.Request) {
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
 		i := int(next.Add(1)) % len(targets)
 		f.used[i].Add(1)
-		r.URL.Scheme, r.URL.Host = targets[i].Scheme, targets[i].Host
+		r.Out.URL.Scheme, r.Out.URL.Host = targets[i].Scheme, targets[i].Host
+		r.Out.Host = r.In.Host
 	}}
 	f.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).EnableFullDuplex()
