@@ -42,8 +42,9 @@ load and the upstream share the others. Exit 1: Quorate missed the bar; 3: the r
 	f.StringVar(&cfg.OtherCPUs, "other-cpus", "", "cores of the load and the upstream (default: all but the first)")
 	f.IntVar(&cfg.Connections, "connections", 32, "keep-alive connections of the load")
 	f.IntVar(&cfg.Rounds, "rounds", 3, "rounds")
-	f.DurationVar(&cfg.For, "for", 5*time.Second, "length of one measurement")
-	f.DurationVar(&cfg.Warm, "warm", time.Second, "load before each measurement")
+	f.IntVar(&cfg.Slices, "slices", 5, "turns of every proxy in a round")
+	f.DurationVar(&cfg.For, "for", 1200*time.Millisecond, "length of one slice")
+	f.DurationVar(&cfg.Warm, "warm", 300*time.Millisecond, "load before each slice")
 	f.IntVar(&cfg.Sessions, "sessions", 5000, "idle legacy sessions of the memory figure; 0 leaves it out")
 	f.IntVar(&cfg.Streams, "streams", 1000, "open SSE streams of the memory figure; 0 leaves it out")
 	f.StringVar(&cfg.Profile, "cpuprofile", "", "write a processor profile of Quorate under this load to a file")
@@ -98,8 +99,8 @@ func setting(ctx context.Context, cfg proxy.Config) {
 	if out, err := exec.CommandContext(ctx, cfg.HAProxy, "-v").Output(); err == nil {
 		version = firstLine(out)
 	}
-	fmt.Fprintf(cfg.Out, "%s, %s; proxies on cores %s, load and upstream on %s; %d connections, %d rounds of %s after %s\n",
-		runtime.Version(), version, cfg.ProxyCPUs, cfg.OtherCPUs, cfg.Connections, cfg.Rounds, cfg.For, cfg.Warm)
+	fmt.Fprintf(cfg.Out, "%s, %s; proxies on cores %s, load and upstream on %s; %d connections, %d rounds of %d × %s after %s\n",
+		runtime.Version(), version, cfg.ProxyCPUs, cfg.OtherCPUs, cfg.Connections, cfg.Rounds, cfg.Slices, cfg.For, cfg.Warm)
 }
 
 func firstLine(b []byte) string {

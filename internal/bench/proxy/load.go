@@ -38,9 +38,6 @@ type Figures struct {
 	P99      time.Duration `json:"p99"`
 }
 
-// PerSecond is the rate of answered requests.
-func (f Figures) PerSecond() float64 { return float64(f.Requests) / f.Elapsed.Seconds() }
-
 // Run sends the load. Every answer is compared byte by byte with what the upstream says; the first
 // wrong one ends the load with an error.
 func (l Load) Run(ctx context.Context) (Figures, error) {

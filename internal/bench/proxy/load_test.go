@@ -63,7 +63,7 @@ func TestLoad(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s, %s: %v", k, name, err)
 			}
-			if f.Requests < 4 || f.P50 <= 0 || f.P99 < f.P50 || f.PerSecond() <= 0 {
+			if f.Requests < 4 || f.P50 <= 0 || f.P99 < f.P50 || f.Elapsed <= 0 {
 				t.Errorf("%s, %s: %+v", k, name, f)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"time"
 )
 
 // profile loads a gateway of its own that writes a processor profile of its life.
@@ -17,7 +18,7 @@ func (r *run) profile(ctx context.Context) error {
 		return err
 	}
 	for _, k := range Kinds {
-		if _, err := r.load(ctx, s, k, r.cfg.For); err != nil {
+		if _, err := r.load(ctx, s, k, time.Duration(r.cfg.Slices)*r.cfg.For); err != nil {
 			return err
 		}
 	}

@@ -33,8 +33,8 @@ func summarize(samples []Sample) map[key]summary {
 		cost := sorted(all, Sample.PerRequest)
 		sums[k] = summary{
 			rate: median(rate), cpu: median(cost),
-			p50:    median(sorted(all, func(s Sample) float64 { return micro(s.P50) })),
-			p99:    median(sorted(all, func(s Sample) float64 { return micro(s.P99) })),
+			p50:    median(sorted(all, func(s Sample) float64 { return micro(s.P50()) })),
+			p99:    median(sorted(all, func(s Sample) float64 { return micro(s.P99()) })),
 			spread: max(spread(rate), spread(cost)),
 		}
 	}

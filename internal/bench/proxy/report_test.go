@@ -20,8 +20,11 @@ func samples(cost time.Duration, jitter float64) []Sample {
 				per = time.Duration(float64(per) * jitter)
 			}
 			for _, k := range Kinds {
-				all = append(all, Sample{System: name, Kind: k, Round: round + 1, CPU: per * 1000,
-					Figures: Figures{Requests: 1000, Elapsed: time.Second, P50: time.Millisecond, P99: 2 * time.Millisecond}})
+				slice := Sample{
+					System: name, Kind: k, CPU: per * 500, Requests: 500, Elapsed: time.Second / 2,
+					p50: []time.Duration{time.Millisecond}, p99: []time.Duration{2 * time.Millisecond},
+				}
+				all = append(all, Sample{}.with(slice).with(slice))
 			}
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,8 +38,9 @@ type Config struct {
 	ProxyCPUs, OtherCPUs string
 	Connections          int           // 1..1024
 	Rounds               int           // at least 1
-	For                  time.Duration // of one measurement
-	Warm                 time.Duration // load before each measurement
+	Slices               int           // turns of each system in a round, at least 1
+	For                  time.Duration // of one slice
+	Warm                 time.Duration // load before each slice
 	Sessions, Streams    int           // for the memory figures; 0 leaves them out
 	Profile              string        // file for a processor profile of Quorate, taken after the rounds; "" takes none
 	Out                  io.Writer     // the report
@@ -47,18 +49,41 @@ type Config struct {
 	cores int
 }
 
-// Sample is one measurement.
+// Sample is one system under one kind of load in one round: the sum of its slices.
 type Sample struct {
-	System string
-	Kind   Kind
-	Round  int
-	Figures
-	CPU time.Duration // of the proxy process during the load
+	System   string
+	Kind     Kind
+	Requests int
+	Elapsed  time.Duration
+	CPU      time.Duration // of the proxy process during the load
+	p50, p99 []time.Duration
+}
+
+// with adds a slice.
+func (s Sample) with(o Sample) Sample {
+	o.Requests += s.Requests
+	o.Elapsed += s.Elapsed
+	o.CPU += s.CPU
+	o.p50 = append(slices.Clip(s.p50), o.p50...)
+	o.p99 = append(slices.Clip(s.p99), o.p99...)
+	return o
 }
 
 // PerRequest is the proxy's processor time per request in microseconds.
-func (s Sample) PerRequest() float64 {
-	return float64(s.CPU.Nanoseconds()) / 1000 / float64(s.Requests)
+func (s Sample) PerRequest() float64 { return micro(s.CPU) / float64(s.Requests) }
+
+// PerSecond is the rate of answered requests.
+func (s Sample) PerSecond() float64 { return float64(s.Requests) / s.Elapsed.Seconds() }
+
+// P50 is the median of the slices' medians.
+func (s Sample) P50() time.Duration { return middle(s.p50) }
+
+// P99 is the median of the slices' 99th percentiles.
+func (s Sample) P99() time.Duration { return middle(s.p99) }
+
+func middle(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
 }
 
 type run struct {
@@ -70,6 +95,9 @@ type run struct {
 
 // Run measures and reports. It returns ErrInvalid or ErrTooSlow after the whole report.
 func Run(ctx context.Context, cfg Config) error {
+	if cfg.Rounds < 1 || cfg.Slices < 1 {
+		return fmt.Errorf("proxy: %d rounds of %d slices: write at least 1", cfg.Rounds, cfg.Slices)
+	}
 	dir, err := os.MkdirTemp("", "quorate-bench-proxy-")
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
@@ -107,8 +135,8 @@ func countCores(ctx context.Context, cpus string) (int, error) {
 	return n, nil
 }
 
-// rounds measures every system and kind in every round. The order moves by one from round to round, so
-// that a drift of the machine does not always meet the same system.
+// rounds measures every system and kind in every round, in slices that alternate between the systems:
+// what else the machine does in a round then meets all of them. The order moves by one from slice to slice.
 func (r *run) rounds(ctx context.Context) ([]Sample, error) {
 	systems, err := r.start(ctx)
 	if err != nil {
@@ -116,21 +144,36 @@ func (r *run) rounds(ctx context.Context) ([]Sample, error) {
 	}
 	var samples []Sample
 	for round := range r.cfg.Rounds {
-		for i := range systems {
-			s := systems[(round+i)%len(systems)]
-			for _, k := range Kinds {
-				sample, err := r.measure(ctx, s, k)
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s, round %d: %w", s.name, k, round+1, err)
+		merged := map[key]Sample{}
+		for slice := range r.cfg.Slices {
+			for i := range systems {
+				if err := r.turn(ctx, systems[(round+slice+i)%len(systems)], merged); err != nil {
+					return nil, fmt.Errorf("round %d: %w", round+1, err)
 				}
-				sample.Round = round + 1
+			}
+		}
+		for _, s := range systems {
+			for _, k := range Kinds {
+				sample := merged[key{s.name, k}]
 				samples = append(samples, sample)
-				fmt.Fprintf(r.cfg.Out, "round %d %-12s %-4s %8.0f req/s  p50 %6.0f µs  p99 %6.0f µs  cpu %6.1f µs/req\n", sample.Round,
-					s.name, k, sample.PerSecond(), micro(sample.P50), micro(sample.P99), sample.PerRequest())
+				fmt.Fprintf(r.cfg.Out, "round %d %-12s %-4s %8.0f req/s  p50 %6.0f µs  p99 %6.0f µs  cpu %6.1f µs/req\n", round+1,
+					s.name, k, sample.PerSecond(), micro(sample.P50()), micro(sample.P99()), sample.PerRequest())
 			}
 		}
 	}
 	return samples, stop(systems)
+}
+
+// turn measures one slice of one system, both kinds.
+func (r *run) turn(ctx context.Context, s *system, merged map[key]Sample) error {
+	for _, k := range Kinds {
+		slice, err := r.measure(ctx, s, k)
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", s.name, k, err)
+		}
+		merged[key{s.name, k}] = merged[key{s.name, k}].with(slice)
+	}
+	return nil
 }
 
 func micro(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
@@ -176,7 +219,10 @@ func (r *run) measure(ctx context.Context, s *system, k Kind) (Sample, error) {
 		return Sample{}, err
 	}
 	after, err := cpu(s.pid)
-	return Sample{System: s.name, Kind: k, Figures: f, CPU: after - before}, err
+	return Sample{
+		System: s.name, Kind: k, Requests: f.Requests, Elapsed: f.Elapsed, CPU: after - before,
+		p50: []time.Duration{f.P50}, p99: []time.Duration{f.P99},
+	}, err
 }
 
 // DoneMsg is the "msg" of the line with which the load process reports.
