@@ -92,7 +92,8 @@ type bed struct {
 	places []*place
 	m      *session.Manager
 	front  *httptest.Server
-	turn   atomic.Int64 // which node is picked first
+	class  mcp.RetryClass // of batches
+	turn   atomic.Int64   // which node is picked first
 
 	migrated, lost, retried, unknown atomic.Int64
 	logs                             *logs
@@ -217,6 +218,9 @@ func (b *bed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in := session.Call{Envelope: env, Body: body, Pool: b, Header: r.Header, Class: class(&env)}
+	if env.Kind == mcp.KindBatch {
+		in.Class = b.class
+	}
 	if env.Method == mcp.MethodInitialize {
 		b.m.ServeInitialize(w, r, in)
 		return

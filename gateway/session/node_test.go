@@ -1,7 +1,8 @@
 package session_test
 
 import (
-	"context"
+	"bytes"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,6 +51,7 @@ func TestAnswerCutInTheMiddle(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				w.Header().Set("Content-Length", "1000")
 				_, _ = w.Write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"res`))
+				_ = http.NewResponseController(w).Flush()
 				panic(http.ErrAbortHandler)
 			},
 		}
@@ -169,16 +171,13 @@ func TestBatch(t *testing.T) {
 	s := &script{}
 	got := make(chan string, 1)
 	batch := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body [4096]byte
-		n, _ := r.Body.Read(body[:])
-		if !strings.HasPrefix(string(body[:n]), "[") {
-			r.Body = http.NoBody
-			r2 := r.Clone(context.Background())
-			r2.Body = readCloser{strings.NewReader(string(body[:n]))}
-			s.ServeHTTP(w, r2)
+		body, _ := io.ReadAll(r.Body)
+		if !bytes.HasPrefix(body, []byte("[")) {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			s.ServeHTTP(w, r)
 			return
 		}
-		got <- string(body[:n])
+		got <- string(body)
 		s.events(w, `data: [{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","method":"notifications/message","params":{}}]`+"\n\n")
 		s.events(w, `data: {"jsonrpc":"2.0","id":"two","result":{}}`+"\n\n")
 	})
@@ -197,9 +196,78 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-type readCloser struct{ *strings.Reader }
+// TestBatchSentAgain: what was answered before the node was lost is not answered again.
+func TestBatchSentAgain(t *testing.T) {
+	s := &script{}
+	var runs atomic.Int64
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if !bytes.HasPrefix(body, []byte("[")) {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			s.ServeHTTP(w, r)
+			return
+		}
+		s.events(w, `data: {"jsonrpc":"2.0","id":1,"result":{}}`+"\n\n")
+		if runs.Add(1) == 1 {
+			panic(http.ErrAbortHandler)
+		}
+		s.events(w, `data: {"jsonrpc":"2.0","id":2,"result":{}}`+"\n\n")
+	})
+	b := newBed(t, nil, handler)
+	b.class = mcp.Hedge
+	_, body := dial(t, b).post(`[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","id":2,"method":"ping"}]`)
+	if strings.Count(body, `"id":1,`) != 1 || strings.Count(body, `"id":2,`) != 1 || runs.Load() != 2 {
+		t.Errorf("%d runs: %q", runs.Load(), body)
+	}
+}
 
-func (readCloser) Close() error { return nil }
+// TestStreamMovesBeforeTheCalls: or what tools say on it at once would be lost.
+func TestStreamMovesBeforeTheCalls(t *testing.T) {
+	wait := func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}
+	a, other := &script{get: wait}, &script{get: wait}
+	b := newBed(t, nil, a, other)
+	w := dial(t, b)
+	listen := w.do(http.MethodGet, "", "")
+	defer listen.Body.Close()
+	b.places[0].kill()
+	w.call(1, "read")
+	seen := other.seen()
+	get := slices.IndexFunc(seen, func(s string) bool { return strings.HasPrefix(s, "GET") })
+	call := slices.IndexFunc(seen, func(s string) bool { return strings.HasPrefix(s, "POST tools/call") })
+	if get < 0 || call < get {
+		t.Errorf("the new node saw %q", seen)
+	}
+	wantEvent(t, next(t, mcp.NewEventReader(listen.Body, 1<<20)), "tools/list_changed")
+	if n := strings.Count(strings.Join(other.seen(), "\n"), "GET"); n != 1 {
+		t.Errorf("%d streams were opened", n)
+	}
+}
+
+// TestRenewedCredentialsInACallSentAgain: the token it came with may have expired meanwhile.
+func TestRenewedCredentialsInACallSentAgain(t *testing.T) {
+	s, ticks := ticking()
+	other := &script{}
+	b := newBed(t, nil, s, other)
+	w := dial(t, b)
+	opened := make(chan *http.Response, 1)
+	go func() { opened <- w.do(http.MethodPost, callOf(1, "read"), "") }()
+	ticks <- "one"
+	resp := soon(t, opened)
+	w.auth = "Bearer renewed"
+	w.post(`{"jsonrpc":"2.0","id":2,"method":"ping"}`)
+	close(ticks)
+	b.places[0].kill()
+	if _, body := w.whole(resp); !strings.Contains(body, `"id":1,"result"`) {
+		t.Fatalf("got %q", body)
+	}
+	if seen := other.seen(); !slices.Contains(seen, "POST tools/call Bearer renewed") {
+		t.Errorf("the new node saw %q", seen)
+	}
+}
 
 // TestConnectionsAreUsedAgain: the end of an answer is read, for the sake of its connection.
 func TestConnectionsAreUsedAgain(t *testing.T) {
