@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -188,6 +189,9 @@ func (c *conn) quiet() bool {
 	if err != nil {
 		return false
 	}
+	if c.Conn != net.Conn(c.tcp) && !c.decryptedAll() {
+		return false
+	}
 	open := false
 	var b [1]byte
 	err = raw.Read(func(fd uintptr) bool {
@@ -196,6 +200,32 @@ func (c *conn) quiet() bool {
 		return true
 	})
 	return err == nil && open
+}
+
+// decryptedAll reports whether TLS has nothing to read: what came with the last record of an answer has
+// left the kernel, and would be taken for the next answer.
+func (c *conn) decryptedAll() bool {
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // looks without waiting
+	_, err := c.br.Peek(1)
+	c.ended = false
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.SetReadDeadline(time.Time{}) == nil
+}
+
+// setUserTimeout bounds how long written bytes may stay unacknowledged; 0 is the kernel's own bound.
+func (c *conn) setUserTimeout(d time.Duration) error {
+	raw, err := c.tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return setUserTimeout(raw, d)
+}
+
+func setUserTimeout(raw syscall.RawConn, d time.Duration) error {
+	var serr error
+	err := raw.Control(func(fd uintptr) {
+		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d/time.Millisecond))
+	})
+	return errors.Join(err, serr)
 }
 
 // dialer opens connections to one node.
@@ -239,9 +269,5 @@ func (d *dialer) dial(ctx context.Context) (*conn, error) {
 // control bounds how long written bytes may stay unacknowledged: a node behind a black hole ends
 // the connection after userTimeout instead of the kernel's quarter of an hour.
 func (d *dialer) control(_, _ string, raw syscall.RawConn) error {
-	var serr error
-	err := raw.Control(func(fd uintptr) {
-		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.userTimeout/time.Millisecond))
-	})
-	return errors.Join(err, serr)
+	return setUserTimeout(raw, d.userTimeout)
 }

@@ -19,25 +19,30 @@ type probeRun struct {
 // node is asked on another connection, and asked again, ever more seldom, as long as the call waits:
 // a slow call is never cut while its node answers anything at all.
 func (n *Node) suspectConn(c *conn) {
-	if !n.Alive() {
+	alive := n.ask()
+	if !c.waiting.Load() {
+		return
+	}
+	if !alive {
+		n.pool.drop(c) // a node that was dead already has its death behind it: that does not close this one
 		return
 	}
 	wait := min(2*time.Duration(c.wait.Load()), 5*time.Second)
 	c.wait.Store(int64(wait))
-	if c.waiting.Load() {
-		c.suspect.Reset(wait)
-	}
+	c.suspect.Reset(wait)
 }
 
 // Suspect asks the node for a sign of life in the background.
 func (n *Node) Suspect() { go n.Alive() }
 
 // Alive asks the node for any answer at all, within Config.Probe, and declares it dead if there is
-// none. Callers at one time share one probe.
-func (n *Node) Alive() bool {
-	if n.Dead() {
-		return false
-	}
+// none. A dead node is not asked.
+func (n *Node) Alive() bool { return !n.Dead() && n.ask() }
+
+// ask makes the probe, of a dead node too: when all are dead it is still called, and may be back.
+// Callers at one time share one probe.
+func (n *Node) ask() bool {
+	life := n.life.Load()
 	run := &probeRun{done: make(chan struct{})}
 	for !n.probing.CompareAndSwap(nil, run) {
 		if other := n.probing.Load(); other != nil {
@@ -48,19 +53,32 @@ func (n *Node) Alive() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Probe)
 	defer cancel()
 	err := n.cfg.Alive(ctx)
-	run.alive = err == nil
-	if err != nil {
-		n.die("suspect probe failed", err)
+	run.alive = err == nil || ownShortage(err)
+	if !run.alive {
+		n.end(life, "suspect probe failed", err)
 	}
 	n.probing.Store(nil)
 	close(run.done)
 	return run.alive
 }
 
-// die declares the node dead for everybody: the signal first, then every connection, so that whoever
-// sees its connection break already knows why.
-func (n *Node) die(why string, cause error) {
-	l := n.life.Load()
+// ownShortage reports whether the gateway itself lacked what a new connection takes. That says nothing of
+// the node: a flood of agents must not end the calls that are under way.
+func ownShortage(err error) bool {
+	for _, lack := range [...]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, lack) {
+			return true
+		}
+	}
+	return false
+}
+
+// die declares the node dead for everybody.
+func (n *Node) die(why string, cause error) { n.end(n.life.Load(), why, cause) }
+
+// end ends the life that a failure was seen in: the signal first, then every connection, so that whoever
+// sees its connection break already knows why. A node that came back meanwhile is in another life.
+func (n *Node) end(l *life, why string, cause error) {
 	if !l.diedAt.CompareAndSwap(0, time.Now().UnixNano()) {
 		return
 	}
@@ -106,9 +124,13 @@ func (n *Node) refused(ctx context.Context, report func(breaker.Outcome), err er
 		return e
 	}
 	n.results.failed(Refused)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case ownShortage(err):
+		report(breaker.Ignored)
+		return e
+	case errors.Is(err, syscall.ECONNREFUSED):
 		n.die("connection refused", err)
-	} else {
+	default:
 		n.Suspect()
 	}
 	report(outcome(e, n.Dead()))

@@ -11,8 +11,9 @@ import (
 	"github.com/quorate/quorate/gateway/breaker"
 )
 
-// concurrentBody is the size from which a body is written while the response is read: a node that
-// answers before it has read everything would otherwise leave both sides writing.
+// concurrentBody is the size above which a body is written while the response is read: a node that
+// answers before it has read everything would otherwise leave both sides writing. What is not larger
+// may lie in a buffer that is used again as soon as the exchange has ended.
 const concurrentBody = 32 << 10
 
 // exchange is one attempt on one connection, and then the body of its response.
@@ -59,11 +60,16 @@ func (x *exchange) answered() {
 func (x *exchange) write(r *Request) error {
 	c := x.conn
 	r.writeHead(c.bw, x.node.target, x.node.host)
-	if len(r.Body) < concurrentBody {
+	if len(r.Body) <= concurrentBody {
 		c.bw.Write(r.Body)
 		return c.bw.Flush()
 	}
 	if err := c.bw.Flush(); err != nil {
+		return err
+	}
+	// A node that is slow to read shuts its window, which counts as unacknowledged although it lives. Until
+	// it answers, the suspect probes say whether it does.
+	if err := c.setUserTimeout(0); err != nil {
 		return err
 	}
 	x.written = make(chan error, 1)
@@ -135,6 +141,9 @@ func (x *exchange) finish(reuse bool) {
 	// A watch that has already fired may still set its deadline: that connection is spoilt.
 	if x.stop != nil && !x.stop() {
 		reuse = false
+	}
+	if reuse && x.written != nil {
+		reuse = x.conn.setUserTimeout(x.node.cfg.UserTimeout) == nil
 	}
 	x.node.inFlight.Add(-1)
 	x.conn.beforeRead = nil

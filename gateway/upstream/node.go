@@ -54,7 +54,7 @@ func (c *Config) withDefaults() {
 // Node is one MCP server process as the data plane uses it. It outlives routing tables.
 type Node struct {
 	cfg    Config
-	target string // request target: the MCP endpoint's path
+	target string // request target: the MCP endpoint's path, and its query if it has one
 	host   string // the node's own name: what it checks against DNS rebinding
 	dialer dialer
 	pool   *pool
@@ -89,6 +89,9 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{cfg: cfg, target: u.EscapedPath(), host: u.Host, pool: newPool(), shapes: make(map[string]*http.Request)}
 	if n.target == "" {
 		n.target = "/"
+	}
+	if u.RawQuery != "" {
+		n.target += "?" + escapeQuery(u.RawQuery)
 	}
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 		n.shapes[m] = &http.Request{Method: m}

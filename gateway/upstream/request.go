@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"bufio"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -48,8 +49,12 @@ func (r *Request) writeHead(w *bufio.Writer, target, host string) {
 	w.WriteByte(' ')
 	w.WriteString(target)
 	if r.Query != "" {
-		w.WriteByte('?')
-		w.WriteString(r.Query)
+		if strings.IndexByte(target, '?') < 0 {
+			w.WriteByte('?')
+		} else {
+			w.WriteByte('&')
+		}
+		w.WriteString(escapeQuery(r.Query))
 	}
 	w.WriteString(" HTTP/1.1\r\nHost: ")
 	w.WriteString(host)
@@ -73,6 +78,23 @@ func (r *Request) writeHead(w *bufio.Writer, target, host string) {
 		w.WriteString("\r\n")
 	}
 	w.WriteString("\r\n") // errors of a bufio.Writer stick and are seen at its Flush
+}
+
+// escapeQuery encodes what would end the request line: HTTP/2 lets blanks into a query.
+func escapeQuery(q string) string {
+	bad := func(c rune) bool { return c <= ' ' || c == 0x7f }
+	if strings.IndexFunc(q, bad) < 0 {
+		return q
+	}
+	var b strings.Builder
+	for i := range len(q) {
+		if bad(rune(q[i])) {
+			fmt.Fprintf(&b, "%%%02X", q[i])
+		} else {
+			b.WriteByte(q[i])
+		}
+	}
+	return b.String()
 }
 
 // writeField leaves out a value that would end its line: it could smuggle a field of its own.
