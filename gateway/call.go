@@ -98,7 +98,7 @@ func (c *call) next(pinned regions.NodeID) *upstream.Node {
 
 // pinned returns the node that issued the handle this request carries, if any.
 func (c *call) pinned() regions.NodeID {
-	handle := ""
+	var handle string
 	switch {
 	case strings.HasPrefix(c.env.Method, "tasks/"):
 		handle = c.env.Name

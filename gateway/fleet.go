@@ -124,6 +124,7 @@ func (g *Gateway) pool(t *regions.Table, s Service, used map[nodeKey]bool) (*poo
 		}
 		p.add(n, node)
 	}
+	svc.current.CompareAndSwap(nil, p) // a new service is asked for its pool before it is announced
 	return p, nil
 }
 
@@ -252,7 +253,7 @@ func (g *Gateway) CloseIdle() {
 func (g *Gateway) Close(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, p := range g.view.Load().byPath {
-		wg.Go(func() { p.service.close(ctx) })
+		wg.Go(func() { p.close(ctx) })
 	}
 	wg.Wait()
 }

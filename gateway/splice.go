@@ -20,12 +20,16 @@ var errAgentGone = errors.New("gateway: agent went away")
 // one stream (progress that does not increase is left out).
 func (c *call) stream(node *upstream.Node, resp *http.Response) (Outcome, error) {
 	c.flushBeforeWaiting(resp)
-	if !c.streaming {
+	switch {
+	case !c.streaming:
+		// Its length ends with its node: what follows from another one, or an error, would not fit it.
+		resp.ContentLength = -1
+		resp.Header.Del("Content-Length")
 		c.head(resp)
 		c.streaming, c.unflushed = true, true
-	} else if resp.StatusCode != http.StatusOK {
+	case resp.StatusCode != http.StatusOK:
 		return 0, &upstream.Error{Node: node.ID(), Progress: upstream.Responding, Failure: upstream.Malformed, Err: errNotStream}
-	} else {
+	default:
 		c.p.counters.spliced.Add(1)
 	}
 	events := mcp.NewEventReader(resp.Body, maxEvent)
@@ -64,12 +68,14 @@ func (c *call) flushBeforeWaiting(resp *http.Response) {
 // streamEnd: a stream that its node ended in good order is passed on as it is, answered or not (a node
 // may end one to have the agent poll); only a broken one is a lost node.
 func (c *call) streamEnd(node *upstream.Node, answered bool, err error) (Outcome, error) {
-	if answered || err == io.EOF {
-		return OK, nil
-	}
 	var broken *upstream.Error
-	if errors.As(err, &broken) {
+	switch {
+	case answered:
+		return OK, nil
+	case errors.As(err, &broken):
 		return 0, broken
+	case errors.Is(err, io.EOF):
+		return OK, nil
 	}
 	return 0, &upstream.Error{Node: node.ID(), Progress: upstream.Responding, Failure: upstream.Reset, Err: err}
 }

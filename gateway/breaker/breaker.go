@@ -78,7 +78,7 @@ func New(c Config) (*Breaker, error) {
 		ReadyToTrip:   func(n gobreaker.Counts) bool { return c.trips(n, b.consecutive.Load()) },
 		OnStateChange: b.changed,
 		IsSuccessful:  func(err error) bool { return err == nil },
-		IsExcluded:    func(err error) bool { return err == errIgnored },
+		IsExcluded:    func(err error) bool { return errors.Is(err, errIgnored) },
 	})
 	return b, nil
 }

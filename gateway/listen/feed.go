@@ -106,7 +106,7 @@ func (f *feed) try(ctx context.Context) (verdict, error) {
 			f.s.push(item{raw: clone(&e), key: key(m.Method, m.URI)})
 		case e.Comment && e.Data != nil:
 			f.s.push(item{raw: clone(&e), key: ":"})
-		case e.Data != nil && len(e.Data) > 0:
+		case len(e.Data) > 0:
 			f.s.hub.dropped.Add(1)
 		}
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,7 +24,11 @@ func FuzzConfig(f *testing.F) {
 		r := newReport("f")
 		c := parse(r, data, strings.Split(environ, "\n"))
 		if err := r.problems(); err != nil {
-			refusal(t, err.(Problems), 1+strings.Count(string(data), "\n")+strings.Count(string(data), "\r"))
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("%T is not Problems", err)
+			}
+			refusal(t, problems, 1+strings.Count(string(data), "\n")+strings.Count(string(data), "\r"))
 			return
 		}
 		text, err := yaml.Marshal(c)
