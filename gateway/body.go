@@ -15,6 +15,8 @@ const (
 	copyBuffer = 32 << 10
 	// pooledBody is the largest request body whose buffer is used again.
 	pooledBody = 32 << 10
+	// firstBody is what a length that the agent only claims may take before the bytes come.
+	firstBody = 256 << 10
 )
 
 var errBodyTooLarge = errors.New("gateway: body too large")
@@ -32,26 +34,22 @@ func newBuffers() *buffers {
 func (b *buffers) get() *[]byte  { return b.pool.Get().(*[]byte) }
 func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
 
-// readBody reads a request's body of at most limit bytes, within timeout. A small one is read into
-// buf and shares its memory.
-func readBody(w http.ResponseWriter, r *http.Request, buf []byte, limit int64, timeout time.Duration) ([]byte, error) {
+// readBody reads a request's body of at most limit bytes, and lifts the bound on its time. A small one
+// is read into buf and shares its memory.
+func readBody(w http.ResponseWriter, r *http.Request, buf []byte, limit int64) ([]byte, error) {
 	if r.ContentLength > limit {
 		return nil, errBodyTooLarge
-	}
-	control := http.NewResponseController(w)
-	if err := control.SetReadDeadline(time.Now().Add(timeout)); err != nil {
-		return nil, err
 	}
 	body, err := readAtMost(r.Body, r.ContentLength, buf, limit)
 	if err != nil {
 		return nil, err
 	}
-	return body, control.SetReadDeadline(time.Time{})
+	return body, http.NewResponseController(w).SetReadDeadline(time.Time{})
 }
 
 func readAtMost(src io.Reader, length int64, buf []byte, limit int64) ([]byte, error) {
 	if length >= int64(len(buf)) {
-		buf = make([]byte, length+1)
+		buf = make([]byte, min(length+1, firstBody))
 	}
 	n := 0
 	for {

@@ -79,6 +79,7 @@ func New(cfg Config) (*Gateway, error) {
 // ServeHTTP implements http.Handler.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	v := g.view.Load()
+	g.boundBody(w, r)
 	if why := v.guard.allows(r); why != "" {
 		mcp.WriteError(w, refusal(http.StatusForbidden, "forbidden", why), nil)
 		return
@@ -105,6 +106,14 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.serveDelete(w, r, p)
 	default:
 		notAllowed(w, "POST, GET, DELETE")
+	}
+}
+
+// boundBody gives a body its time before anybody decides whether to read it: the server waits for the body
+// of a refused request too, before it sends the answer.
+func (g *Gateway) boundBody(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(g.cfg.BodyTimeout)) // readBody lifts it, and says if it cannot
 	}
 }
 

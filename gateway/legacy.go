@@ -57,6 +57,10 @@ func (s *service) modernNodes() []listen.Node {
 // serveGet opens a session's event stream, or takes one up again.
 func (g *Gateway) serveGet(w http.ResponseWriter, r *http.Request, p *pool) {
 	h := mcp.ReadHeaders(r.Header)
+	if e := mcp.Validate(h, mcp.Envelope{}); e != nil {
+		mcp.WriteError(w, e, nil)
+		return
+	}
 	if mcp.EraOf(h.Version) == mcp.Modern {
 		notAllowed(w, http.MethodPost)
 		return
@@ -73,6 +77,10 @@ func (g *Gateway) serveGet(w http.ResponseWriter, r *http.Request, p *pool) {
 // serveDelete ends a session for good.
 func (g *Gateway) serveDelete(w http.ResponseWriter, r *http.Request, p *pool) {
 	h := mcp.ReadHeaders(r.Header)
+	if e := mcp.Validate(h, mcp.Envelope{}); e != nil {
+		mcp.WriteError(w, e, nil)
+		return
+	}
 	if mcp.EraOf(h.Version) == mcp.Modern {
 		notAllowed(w, http.MethodPost)
 		return

@@ -30,7 +30,7 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
 	if era == mcp.Legacy {
 		space = make([]byte, min(max(r.ContentLength, 0), pooledBody)+1)
 	}
-	body, err := readBody(w, r, space, g.cfg.MaxBody, g.cfg.BodyTimeout)
+	body, err := readBody(w, r, space, g.cfg.MaxBody)
 	if err != nil {
 		p.counters.count(era, classOther, Rejected)
 		w.Header().Set("Connection", "close")
