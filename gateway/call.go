@@ -87,13 +87,26 @@ func (c *call) next(pinned regions.NodeID) *upstream.Node {
 		i, ok = c.p.byID[pinned]
 	}
 	if !ok {
-		i = c.p.pick(c.need, &c.tried, time.Now())
+		i = c.pick(time.Now())
 	}
 	if i < 0 {
 		return nil
 	}
 	c.tried.add(i)
 	return c.p.members[i].node
+}
+
+// pick prefers nodes that list the tool that is called; if none is left, any may say what it thinks of it.
+func (c *call) pick(now time.Time) int {
+	if len(c.p.lacking) > 0 && c.env.Method == mcp.MethodToolsCall {
+		if lacking, uneven := c.p.lacking[c.env.Name]; uneven {
+			without := c.tried.unite(lacking)
+			if i := c.p.pick(c.need, &without, now); i >= 0 && !c.p.members[i].node.Dead() {
+				return i
+			}
+		}
+	}
+	return c.p.pick(c.need, &c.tried, now)
 }
 
 // pinned returns the node that issued the handle this request carries, if any.

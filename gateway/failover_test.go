@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/regions"
 )
 
 // inTurn serves the first request with the first handler, and so on; the last one serves the rest.
@@ -258,5 +260,24 @@ func TestSlowCallsFillANodeAndComplete(t *testing.T) {
 	}
 	if executions.Load() != 3 {
 		t.Errorf("%d executions of 3 calls", executions.Load())
+	}
+}
+
+// While nodes are of two releases, a call goes to one that has the tool.
+func TestToolOfSomeNodesOnly(t *testing.T) {
+	a, b := modern("a", ok), modern("b", ok)
+	b.tools = map[string]regions.Tool{"new": {}, "read": {ReadOnly: true}}
+	s := start(t, nil, a, b) // a has nearly all the weight
+	for range 20 {
+		if body := text(t, s.callTool(t, "new")); body != result {
+			t.Fatalf("got %s", body)
+		}
+	}
+	if a.calls.Load() != 0 || b.calls.Load() != 20 {
+		t.Errorf("%d calls to the node without the tool, %d to the one with it", a.calls.Load(), b.calls.Load())
+	}
+	b.server.Close()
+	if body := text(t, s.callTool(t, "new")); body != result || a.calls.Load() != 1 {
+		t.Errorf("with no such node left, another one should answer: %s", body)
 	}
 }

@@ -124,6 +124,7 @@ func (g *Gateway) pool(t *regions.Table, s Service, used map[nodeKey]bool) (*poo
 		}
 		p.add(n, node)
 	}
+	p.lacking = p.uneven()
 	svc.current.CompareAndSwap(nil, p) // a new service is asked for its pool before it is announced
 	return p, nil
 }

@@ -47,6 +47,7 @@ type node struct {
 	id       regions.NodeID
 	eras     regions.Eras
 	stateful bool
+	tools    map[string]regions.Tool // nil: the usual ones
 	serve    http.HandlerFunc
 	server   *httptest.Server
 	calls    atomic.Int32
@@ -111,7 +112,10 @@ func (s *setup) table(t testing.TB) *regions.Table {
 		if n.server == nil {
 			n.start(t)
 		}
-		tools := map[string]regions.Tool{"read": {ReadOnly: true}, "set": {Idempotent: true}, "charge": {}}
+		tools := n.tools
+		if tools == nil {
+			tools = map[string]regions.Tool{"read": {ReadOnly: true}, "set": {Idempotent: true}, "charge": {}}
+		}
 		in.Nodes = append(in.Nodes, regions.Node{
 			// Weights make the first node the likely first choice; tests that need it to be certain say so.
 			Proposal:    regions.Proposal{ID: n.id, Service: "tools", URL: n.server.URL + "/mcp", Region: "r", Weight: max(1, 1000-999*i)},

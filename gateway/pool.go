@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type pool struct {
 	region   string
 	table    *regions.Service
 	members  []member
+	lacking  map[string]tried // by tool that some nodes list and others do not: those that do not
 	byID     map[regions.NodeID]int
 }
 
@@ -114,6 +116,41 @@ func (p *pool) pick(n need, t *tried, now time.Time) int {
 		candidates = append(candidates, p.members[i].candidate(n, p.settings.SlowStart, now))
 	}
 	return balance.Pick(candidates, rand.Uint64(), t.has)
+}
+
+// unite returns the members in either set.
+func (t tried) unite(o tried) tried {
+	t.low |= o.low
+	if len(o.high) == 0 {
+		return t
+	}
+	t.high = maps.Clone(t.high)
+	for i := range o.high {
+		t.add(i)
+	}
+	return t
+}
+
+// uneven finds the tools that some of the pool's nodes list and others do not, as while a new release
+// of them is rolled out.
+func (p *pool) uneven() map[string]tried {
+	lacking := make(map[string]tried)
+	for tool := range p.table.Tools {
+		var without tried
+		for i := range p.table.Nodes {
+			facts := p.table.Nodes[i].Facts
+			if facts == nil {
+				continue
+			}
+			if _, has := facts.Tools[tool]; !has {
+				without.add(i)
+			}
+		}
+		if without.low != 0 || without.high != nil {
+			lacking[tool] = without
+		}
+	}
+	return lacking
 }
 
 // smallPool is the largest pool that is balanced without an allocation.

@@ -64,7 +64,7 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, req Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	s := &stream{
 		hub: h, id: slices.Clone(req.ID),
-		request: upstream.Request{Method: http.MethodPost, Query: req.Query, Header: req.Header, Body: req.Body},
+		request: upstream.Request{Method: http.MethodPost, Query: req.Query, Header: req.Header, Body: req.Body, Standing: true},
 		ctx:     ctx, rc: http.NewResponseController(w),
 		changed: make(chan struct{}, 1), closing: make(chan struct{}, 1), wake: make(chan struct{}, 1),
 		feeds: make(map[Node]*feed),

@@ -26,6 +26,7 @@ type exchange struct {
 	report   func(breaker.Outcome)
 	written  chan error // the concurrent writer's end; nil when the body was written in line
 	keep     bool       // the connection may serve another exchange
+	standing bool       // a stream that stays open; not counted as in flight
 	finished atomic.Bool
 }
 
@@ -145,7 +146,9 @@ func (x *exchange) finish(reuse bool) {
 	if reuse && x.written != nil {
 		reuse = x.conn.setUserTimeout(x.node.cfg.UserTimeout) == nil
 	}
-	x.node.inFlight.Add(-1)
+	if !x.standing {
+		x.node.inFlight.Add(-1)
+	}
 	x.conn.beforeRead = nil
 	if reuse {
 		x.node.pool.put(x.conn, time.Now())

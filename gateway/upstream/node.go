@@ -132,7 +132,8 @@ func (n *Node) ID() regions.NodeID { return n.cfg.ID }
 // URL returns the MCP endpoint as configured.
 func (n *Node) URL() string { return n.cfg.URL }
 
-// InFlight returns the number of attempts that have not ended, response bodies included.
+// InFlight returns the number of attempts that have not ended, response bodies included but for streams
+// that stay open.
 func (n *Node) InFlight() int64 { return n.inFlight.Load() }
 
 // Results calls f with every result that attempts ended with, and how many did.
@@ -191,6 +192,10 @@ func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 		return nil, failure
 	}
 	n.observe(began, resp.StatusCode, report)
+	if r.Standing || r.Method == http.MethodGet {
+		x.standing = true
+		n.inFlight.Add(-1)
+	}
 	return resp, nil
 }
 

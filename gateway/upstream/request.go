@@ -16,6 +16,9 @@ type Request struct {
 	Header http.Header // canonical keys
 	Set    []Field     // written instead of the header's fields of the same name; an empty value removes
 	Body   []byte      // nil for none
+	// Standing marks a request whose answer is a stream that stays open. It is no work for its node, so it
+	// does not count as in flight once it is answered. Every GET is one.
+	Standing bool
 }
 
 // Field is one header field the gateway sets itself.
