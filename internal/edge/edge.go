@@ -24,6 +24,8 @@ import (
 // pool whose eras are known. Nodes that need longer join later.
 const firstLook = 2 * time.Second
 
+var errStopped = errors.New("this gateway is shutting down")
+
 // Options is what does not stand in the configuration file.
 type Options struct {
 	Version   string
@@ -48,6 +50,7 @@ type Edge struct {
 	draining  atomic.Bool
 	failed    chan error
 	stop      context.CancelFunc
+	stopped   <-chan struct{} // closed by stop
 	done      sync.WaitGroup
 }
 
@@ -118,7 +121,7 @@ func (e *Edge) build(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
-	e.stop = stop
+	e.stop, e.stopped = stop, run.Done()
 	e.done.Go(func() { w.run(run, e.reload) })
 	e.done.Go(func() { e.housekeeping(run) })
 	return nil
@@ -165,7 +168,11 @@ func (e *Edge) Reload(cfg *config.Config) error {
 		return err
 	}
 	r := reloading{cfg: cfg, result: make(chan error, 1)}
-	e.reload <- r
+	select {
+	case e.reload <- r:
+	case <-e.stopped:
+		return fmt.Errorf("edge: reload: %w", errStopped)
+	}
 	if err := <-r.result; err != nil {
 		return fmt.Errorf("edge: reload: %w", err)
 	}

@@ -18,8 +18,9 @@ type trackers struct {
 	log     *slog.Logger
 	changed chan struct{} // any of them has news; holds one signal
 
-	mu   sync.RWMutex
-	byID map[string]*tracked
+	mu     sync.RWMutex
+	byID   map[string]*tracked
+	closed bool
 }
 
 type tracked struct {
@@ -45,6 +46,9 @@ func (t *trackers) set(cfg *config.Config) error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.closed {
+		return errStopped // a reload met the end: nobody would close what it starts
+	}
 	for _, s := range cfg.Services {
 		if err := t.ensure(s); err != nil {
 			return err
@@ -172,6 +176,7 @@ func (t *trackers) failed(service string, id regions.NodeID, dead bool) {
 func (t *trackers) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.closed = true
 	var wg sync.WaitGroup
 	for name, n := range t.byID {
 		delete(t.byID, name)

@@ -16,6 +16,9 @@ import (
 // for it: the data plane acts on them by itself.
 const coalesce = 20 * time.Millisecond
 
+// reviewEvery is how often the writer looks for nodes on which verification and data plane disagree.
+const reviewEvery = time.Second
+
 // writer is the one writer of routing tables: it merges the configuration with what verification
 // sees, builds a table and publishes it. Everything of it is touched by its own goroutine only.
 type writer struct {
@@ -31,6 +34,8 @@ type writer struct {
 func (w *writer) run(ctx context.Context, reload <-chan reloading) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
+	review := time.NewTicker(reviewEvery)
+	defer review.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -39,12 +44,33 @@ func (w *writer) run(ctx context.Context, reload <-chan reloading) {
 			r.result <- w.apply(ctx, r.cfg)
 		case <-w.trackers.changed:
 			timer.Reset(coalesce)
+		case <-review.C:
+			if w.overlooked() {
+				timer.Reset(coalesce)
+			}
 		case <-timer.C:
 			if err := w.publish(w.cfg); err != nil {
 				w.log.Error("routing table not published", "cause", err.Error())
 			}
 		}
 	}
+}
+
+// overlooked reports whether a node is healthy for verification and dead for the data plane. A check that
+// was under way at the death can bring that about: its sighting is too old to revive the node, and the
+// later ones, which are not, change nothing that verification would announce.
+func (w *writer) overlooked() bool {
+	for _, s := range w.cfg.Services {
+		for _, n := range w.trackers.nodes(s.Name) {
+			if n.State != regions.Healthy {
+				continue
+			}
+			if live, ok := w.gateway.Node(s.Name, n.ID); ok && live.Dead() {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 type reloading struct {
