@@ -48,7 +48,7 @@ func isEventStream(h http.Header) bool {
 // whole reads an answer to its end before a byte of it goes out.
 func (c *call) whole(node *upstream.Node, resp *http.Response) (Outcome, error) {
 	buf := c.g.buffers.get()
-	defer c.g.buffers.put(buf)
+	defer func() { c.g.buffers.put(buf) }()
 	body := (*buf)[:resp.ContentLength]
 	if _, err := io.ReadFull(resp.Body, body); err != nil {
 		return 0, err
@@ -61,6 +61,9 @@ func (c *call) whole(node *upstream.Node, resp *http.Response) (Outcome, error) 
 	}
 	c.head(resp)
 	_, err := c.w.Write(body)
+	if err != nil {
+		buf = nil
+	}
 	return outcomeOf(resp.StatusCode), agentGone(err)
 }
 
@@ -78,7 +81,7 @@ func finish(body io.Reader) {
 // copy streams an answer through as it comes. From its first byte on the agent has it.
 func (c *call) copy(resp *http.Response) (Outcome, error) {
 	buf := c.g.buffers.get()
-	defer c.g.buffers.put(buf)
+	defer func() { c.g.buffers.put(buf) }()
 	c.flushBeforeWaiting(resp)
 	c.head(resp)
 	c.unflushed = resp.ContentLength < 0
@@ -86,6 +89,7 @@ func (c *call) copy(resp *http.Response) (Outcome, error) {
 		n, err := resp.Body.Read(*buf)
 		if n > 0 {
 			if _, werr := c.w.Write((*buf)[:n]); werr != nil {
+				buf = nil
 				return Canceled, nil
 			}
 		}

@@ -31,8 +31,15 @@ func newBuffers() *buffers {
 	}}}
 }
 
-func (b *buffers) get() *[]byte  { return b.pool.Get().(*[]byte) }
-func (b *buffers) put(p *[]byte) { b.pool.Put(p) }
+func (b *buffers) get() *[]byte { return b.pool.Get().(*[]byte) }
+
+// put takes a buffer back. nil is one that must not be used again: when a write of HTTP/2 fails, the
+// connection may still be reading from it.
+func (b *buffers) put(p *[]byte) {
+	if p != nil {
+		b.pool.Put(p)
+	}
+}
 
 // readBody reads a request's body of at most limit bytes, and lifts the bound on its time. A small one
 // is read into buf and shares its memory.

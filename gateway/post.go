@@ -43,12 +43,15 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
 		mcp.WriteError(w, mcp.ScanError(err), nil)
 		return
 	}
-	outcome := g.traced(w, r, p, message{env: env, headers: headers, body: body, era: era})
-	class := methodClassOf(env.Method)
-	p.counters.count(era, class, outcome)
-	if class != classStream {
-		p.took[eraIndex(era)][class](time.Since(began))
-	}
+	outcome := Unknown // stays when an answer has to be cut, which takes a panic
+	defer func() {
+		class := methodClassOf(env.Method)
+		p.counters.count(era, class, told(r, outcome))
+		if class != classStream {
+			p.took[eraIndex(era)][class](time.Since(began))
+		}
+	}()
+	outcome = g.traced(w, r, p, message{env: env, headers: headers, body: body, era: era})
 }
 
 // traced dispatches within a span, where there are spans.
@@ -61,8 +64,17 @@ func (g *Gateway) traced(w http.ResponseWriter, r *http.Request, p *pool, m mess
 		span.Tool = m.env.Name
 	}
 	r, end := g.cfg.Tracer.Request(r, m.env.TraceParent, span)
-	outcome := g.dispatch(w, r, p, m)
-	end(outcome.String())
+	outcome := Unknown // as in servePost
+	defer func() { end(told(r, outcome).String()) }()
+	outcome = g.dispatch(w, r, p, m)
+	return outcome
+}
+
+// told is what an outcome is to an agent that may have left: an unknown one was told to nobody then.
+func told(r *http.Request, outcome Outcome) Outcome {
+	if outcome == Unknown && r.Context().Err() != nil {
+		return Canceled
+	}
 	return outcome
 }
 

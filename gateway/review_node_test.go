@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/quorate/quorate/gateway/upstream"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -138,4 +140,42 @@ func ask(t *testing.T, url, protocol string) (int, string) {
 		return 0, ""
 	}
 	return resp.StatusCode, string(body)
+}
+
+// An answer that breaks off in the middle can only be cut. It is counted, and its span ends.
+func TestCutAnswerIsCounted(t *testing.T) {
+	ended := make(chan string, 1)
+	n := modern("a", func(w http.ResponseWriter, r *http.Request) {
+		answerJSON(w, `{"jsonrpc":"2.0",`)
+		_ = http.NewResponseController(w).Flush()
+		hangUp(w)
+	})
+	s := start(t, func(c *Config, _ *Service) { c.Tracer = tracer(ended) }, n)
+	_, url := front(t, s)
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		if status, body := ask(t, url, protocol); status != 0 {
+			t.Errorf("got %d %q", status, body)
+		}
+		if outcome := <-ended; outcome != "unknown" {
+			t.Errorf("span ended as %s", outcome)
+		}
+	}
+	figures := func() []RequestCount { return s.gateway.Figures()[0].Requests }
+	for tick := time.Tick(time.Millisecond); len(figures()) != 1 || figures()[0].Count != 2; {
+		<-tick
+	}
+	if got := figures()[0]; got.Outcome != "unknown" || got.MethodClass != "call" {
+		t.Errorf("counted as %+v", got)
+	}
+}
+
+// tracer tells how requests' spans end.
+type tracer chan<- string
+
+func (e tracer) Request(r *http.Request, _ string, _ RequestSpan) (*http.Request, func(string)) {
+	return r, func(outcome string) { e <- outcome }
+}
+
+func (e tracer) Attempt(context.Context, string, int) ([]upstream.Field, func(string)) {
+	return nil, func(string) {}
 }
