@@ -27,7 +27,7 @@ func (s *session) listenAhead(ctx context.Context, p *pin) {
 	opening, stop := context.WithCancel(p.ctx)
 	a := &ahead{pin: p, stop: stop, done: make(chan struct{})}
 	if !s.m.work(func() {
-		a.resp, a.err = s.get(opening, p, "")
+		a.resp, a.err = s.get(opening, p, "") //nolint:bodyclose // whoever takes or closes the ahead closes it
 		close(a.done)
 	}) {
 		stop()

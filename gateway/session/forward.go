@@ -55,7 +55,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, c.method, err, c.first)
 		return
 	}
-	p, resp, err := c.walk(nil)
+	p, resp, err := c.walk(nil) //nolint:bodyclose // serveEvents and copyAnswer close it
 	for err == nil {
 		if resp.StatusCode == http.StatusOK && isEventStream(resp.Header) {
 			c.serveEvents(w, r, p, resp)
@@ -67,7 +67,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		c.s.examine(p, f)
-		p, resp, err = c.walk(f)
+		p, resp, err = c.walk(f) //nolint:bodyclose // as above
 	}
 	c.s.finish(c)
 	if c.undo != nil {
@@ -83,7 +83,7 @@ func (c *call) copyAnswer(w http.ResponseWriter, p *pin, resp *http.Response) *f
 	buf := c.s.m.buffers.Get().(*[]byte)
 	defer c.s.m.buffers.Put(buf)
 	n, err := fill(resp.Body, *buf)
-	head, whole := (*buf)[:n], err == io.EOF
+	head, whole := (*buf)[:n], errors.Is(err, io.EOF)
 	if err != nil && !whole {
 		return faultOfBody(p, err)
 	}

@@ -77,7 +77,7 @@ func (s *session) serveListen(w http.ResponseWriter, r *http.Request, pool Pool)
 // that is no event stream is returned.
 func (s *session) listen(st *stream, pool Pool) (*http.Response, error) {
 	if s.listens.Load() {
-		return nil, nil
+		return nil, nil //nolint:nilnil // neither an answer nor a failure: the stream is open
 	}
 	for range maxOpens {
 		p, err := s.settled(pool)
@@ -98,7 +98,7 @@ func (s *session) listen(st *stream, pool Pool) (*http.Response, error) {
 		}
 		l := &listener{s: s, st: st, pin: p, resp: resp, pause: firstPause}
 		s.listens.Store(s.m.work(l.run))
-		return nil, nil
+		return nil, nil //nolint:nilnil // neither an answer nor a failure: the stream is open
 	}
 	return nil, mcp.NothingFits("no_node", time.Second)
 }

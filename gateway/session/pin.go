@@ -57,6 +57,6 @@ func (p *pin) dead() bool {
 
 // do sends one request under the node's own session id.
 func (p *pin) do(ctx context.Context, method string, header http.Header, body []byte, more ...upstream.Field) (*http.Response, error) {
-	set := append(more, upstream.Field{Name: keySession, Value: p.id})
-	return p.node.Do(ctx, &upstream.Request{Method: method, Header: header, Set: set, Body: body})
+	more = append(more, upstream.Field{Name: keySession, Value: p.id})
+	return p.node.Do(ctx, &upstream.Request{Method: method, Header: header, Set: more, Body: body})
 }

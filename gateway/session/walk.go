@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -126,7 +127,7 @@ func (c *call) decision(f *fault) retry.In {
 // ended is what a call is told whose session is over.
 func (c *call) ended() error {
 	err := c.s.over()
-	if err == errShutdown && c.seen > 0 && c.class == mcp.Once {
+	if errors.Is(err, errShutdown) && c.seen > 0 && c.class == mcp.Once {
 		c.s.m.hooks.Unknown()
 		return mcp.OutcomeUnknown("shutdown")
 	}
