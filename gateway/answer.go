@@ -124,6 +124,12 @@ func (c *call) head(resp *http.Response) {
 		switch name {
 		case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
 			continue
+		case "Vary":
+			h[name] = append(h[name], values...) // the gateway may vary by Origin, too
+			continue
+		}
+		if strings.HasPrefix(name, "Access-Control-") {
+			continue // which pages may read an answer is the gateway's to say
 		}
 		h[name] = values
 	}

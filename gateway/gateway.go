@@ -87,7 +87,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		v.guard.cors(w.Header(), origin)
 		if r.Method == http.MethodOptions {
-			preflight(w)
+			preflight(w, r)
 			return
 		}
 	}
@@ -131,10 +131,12 @@ func notAllowed(w http.ResponseWriter, allow string) {
 	mcp.WriteError(w, refusal(http.StatusMethodNotAllowed, "method_not_allowed", "method not allowed"), nil)
 }
 
-func preflight(w http.ResponseWriter) {
+// preflight lets a page of an allowed origin send what headers it wants: Mcp-Param-* have names of the
+// tools' own.
+func preflight(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Access-Control-Allow-Methods", "POST, GET, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept, Last-Event-ID, Mcp-Session-Id, MCP-Protocol-Version, Mcp-Method, Mcp-Name")
+	h.Set("Access-Control-Allow-Headers", r.Header.Get("Access-Control-Request-Headers"))
 	h.Set("Access-Control-Max-Age", "600")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -103,11 +103,24 @@ func TestSlowBodyEnds(t *testing.T) {
 }
 
 func TestAllowedOriginMayReadTheAnswer(t *testing.T) {
-	s := start(t, func(c *Config, _ *Service) { c.AllowedOrigins = []string{"https://app.example.com"} }, modern("a", ok))
-	resp := s.post(t, `{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{`+modernMeta+`}}`,
-		"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/list", "Origin", "https://app.example.com")
-	if resp.StatusCode != 200 || resp.Header.Get("Access-Control-Allow-Origin") != "https://app.example.com" {
-		t.Errorf("got %d, %v", resp.StatusCode, resp.Header)
+	const origin = "https://app.example.com"
+	s := start(t, func(c *Config, _ *Service) { c.AllowedOrigins = []string{origin} }, modern("a", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "https://node.example.com")
+		w.Header().Set("Vary", "Accept")
+		ok(w, r)
+	}))
+	preflight, err := http.NewRequest(http.MethodOptions, s.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp := s.do(t, preflight, "Origin", origin, "Access-Control-Request-Headers", "mcp-param-region")
+	if resp.StatusCode != 204 || resp.Header.Get("Access-Control-Allow-Headers") != "mcp-param-region" {
+		t.Errorf("preflight: %d, %v", resp.StatusCode, resp.Header)
+	}
+	resp = s.post(t, `{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{`+modernMeta+`}}`,
+		"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/list", "Origin", origin)
+	if resp.StatusCode != 200 || resp.Header.Get("Access-Control-Allow-Origin") != origin || len(resp.Header.Values("Vary")) != 2 {
+		t.Errorf("answer: %d, %v", resp.StatusCode, resp.Header)
 	}
 }
 
