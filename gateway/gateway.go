@@ -100,10 +100,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodPost:
 		g.servePost(w, r, p)
-	case http.MethodGet:
-		g.serveGet(w, r, p)
-	case http.MethodDelete:
-		g.serveDelete(w, r, p)
+	case http.MethodGet, http.MethodDelete:
+		g.serveSession(w, r, p)
 	default:
 		notAllowed(w, "POST, GET, DELETE")
 	}

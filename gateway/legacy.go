@@ -54,8 +54,9 @@ func (s *service) modernNodes() []listen.Node {
 	return nodes
 }
 
-// serveGet opens a session's event stream, or takes one up again.
-func (g *Gateway) serveGet(w http.ResponseWriter, r *http.Request, p *pool) {
+// serveSession serves what only sessions have: GET opens a session's event stream or takes one up again,
+// DELETE ends the session for good.
+func (g *Gateway) serveSession(w http.ResponseWriter, r *http.Request, p *pool) {
 	h := mcp.ReadHeaders(r.Header)
 	if e := mcp.Validate(h, mcp.Envelope{}); e != nil {
 		mcp.WriteError(w, e, nil)
@@ -69,29 +70,14 @@ func (g *Gateway) serveGet(w http.ResponseWriter, r *http.Request, p *pool) {
 		g.withoutSession(w, r, p)
 		return
 	}
-	sw := &statusWriter{ResponseWriter: w}
-	p.sessions.ServeStream(sw, r, p.stateful(), r.Header)
-	p.counters.count(mcp.Legacy, classStream, sw.outcome())
-}
-
-// serveDelete ends a session for good.
-func (g *Gateway) serveDelete(w http.ResponseWriter, r *http.Request, p *pool) {
-	h := mcp.ReadHeaders(r.Header)
-	if e := mcp.Validate(h, mcp.Envelope{}); e != nil {
-		mcp.WriteError(w, e, nil)
-		return
+	sw, class := &statusWriter{ResponseWriter: w}, classStream
+	if r.Method == http.MethodGet {
+		p.sessions.ServeStream(sw, r, p.stateful(), r.Header)
+	} else {
+		class = classSession
+		p.sessions.ServeDelete(sw, r, p.stateful(), r.Header)
 	}
-	if mcp.EraOf(h.Version) == mcp.Modern {
-		notAllowed(w, http.MethodPost)
-		return
-	}
-	if h.Session == "" {
-		g.withoutSession(w, r, p)
-		return
-	}
-	sw := &statusWriter{ResponseWriter: w}
-	p.sessions.ServeDelete(sw, r, p.stateful(), r.Header)
-	p.counters.count(mcp.Legacy, classSession, sw.outcome())
+	p.counters.count(mcp.Legacy, class, sw.outcome())
 }
 
 // withoutSession asks a node: what it says of a GET or DELETE that names no session is the truth.
