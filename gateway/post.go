@@ -17,12 +17,7 @@ import (
 func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
 	began := time.Now()
 	buf := g.buffers.get()
-	pooled := true
-	defer func() {
-		if pooled {
-			g.buffers.put(buf)
-		}
-	}()
+	defer g.buffers.put(buf)
 	headers := mcp.ReadHeaders(r.Header)
 	era := mcp.EraOf(headers.Version)
 	// A legacy session keeps its messages longer than this request lives.
@@ -40,7 +35,8 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
 	env, err := mcp.Scan(body)
 	if err != nil {
 		p.counters.count(era, classOther, Rejected)
-		mcp.WriteError(w, mcp.ScanError(err), nil)
+		m := message{env: env, body: body} // its id is there where the message names one
+		mcp.WriteError(w, mcp.ScanError(err), m.id())
 		return
 	}
 	outcome := Unknown // stays when an answer has to be cut, which takes a panic

@@ -24,7 +24,7 @@ func TestBadInputIsRefusedAtTheGateway(t *testing.T) {
 	}{
 		{"no JSON", `{"jsonrpc":`, nil, 400, -32700, "null"},
 		{"no JSON-RPC", `{"hello":1}`, nil, 400, -32600, "null"},
-		{"a member twice", `{"jsonrpc":"2.0","id":7,"method":"ping","method":"tools/call"}`, nil, 400, -32600, "null"},
+		{"a member twice", `{"jsonrpc":"2.0","id":7,"method":"ping","method":"tools/call"}`, nil, 400, -32600, "7"},
 		{"too large", `{"jsonrpc":"2.0","id":7,"method":"ping","x":"` + strings.Repeat("x", 2<<10) + `"}`, nil, 413, -32600, "null"},
 		{"name mismatch", modernCall("charge"), v, 400, -32020, "7"},
 		{"method mismatch", modernCall("read"), append([]string{}, "MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/list", "Mcp-Name", "read"), 400, -32020, "7"},
