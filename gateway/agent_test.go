@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -78,7 +79,7 @@ func TestClaimedLengthTakesNoMemory(t *testing.T) {
 		if err != nil || string(body) != whole {
 			t.Errorf("length %d: got %d bytes, %v", length, len(body), err)
 		}
-		if _, err = readAtMost(strings.NewReader(whole+"x"), length, space, int64(len(whole))); err != errBodyTooLarge {
+		if _, err = readAtMost(strings.NewReader(whole+"x"), length, space, int64(len(whole))); !errors.Is(err, errBodyTooLarge) {
 			t.Errorf("length %d: one byte more gave %v", length, err)
 		}
 	}
@@ -121,7 +122,7 @@ func TestNewServiceHasItsPoolAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.service.close(t.Context())
+	defer p.close(t.Context())
 	if p.current.Load() != p {
 		t.Fatal("whoever comes before the announcement finds no pool")
 	}
