@@ -25,11 +25,11 @@ func newDemoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Kill MCP nodes behind a gateway and watch the agents not notice",
 		Long: "Demo starts three MCP servers, a gateway and agents of both protocol eras on loopback, then kills\n" +
-			"and restarts the servers until Ctrl-C. It ends with a table, and with exit code 1 if a retry-safe\n" +
+			"and restarts the servers for a minute, or until Ctrl-C. It ends with a table, and with exit code 1 if a retry-safe\n" +
 			"call failed, a call that must not happen twice did, or a session was lost.",
 	}
 	cmd.Flags().BoolVar(&once, "once", false, "run for 20 seconds, then exit")
-	cmd.Flags().DurationVar(&cfg.For, "for", 0, "run for this `duration`, then exit; 0 means until Ctrl-C")
+	cmd.Flags().DurationVar(&cfg.For, "for", time.Minute, "run for this `duration`, then exit; 0 means until Ctrl-C")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "seed of the order of kills; 0 means one from the clock")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if once {
