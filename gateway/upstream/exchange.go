@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/quorate/quorate/gateway/breaker"
 )
 
 // concurrentBody is the size above which a body is written while the response is read: a node that
@@ -23,7 +21,6 @@ type exchange struct {
 	ctx      context.Context
 	stop     func() bool // ends the watch on ctx
 	body     io.ReadCloser
-	report   func(breaker.Outcome)
 	written  chan error // the concurrent writer's end; nil when the body was written in line
 	keep     bool       // the connection may serve another exchange
 	standing bool       // a stream that stays open; not counted as in flight

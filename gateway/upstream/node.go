@@ -179,7 +179,7 @@ func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 			return nil, n.refused(ctx, report, err)
 		}
 	}
-	x := &exchange{node: n, conn: c, ctx: ctx, report: report}
+	x := &exchange{node: n, conn: c, ctx: ctx}
 	resp, err := x.start(r)
 	if err != nil {
 		progress := NotSent

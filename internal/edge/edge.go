@@ -38,7 +38,6 @@ type Edge struct {
 	cfg       atomic.Pointer[config.Config]
 	opts      Options
 	log       *slog.Logger
-	started   time.Time
 	gateway   *gateway.Gateway
 	trackers  *trackers
 	probe     *http.Client
@@ -57,7 +56,7 @@ type Edge struct {
 // Start brings everything up and returns when agents are served. The configuration must have been
 // checked by config.Load.
 func Start(ctx context.Context, cfg *config.Config, opts Options) (*Edge, error) {
-	e := &Edge{opts: opts, log: opts.Logger, started: time.Now(), reload: make(chan reloading), failed: make(chan error, 2)}
+	e := &Edge{opts: opts, log: opts.Logger, reload: make(chan reloading), failed: make(chan error, 2)}
 	e.cfg.Store(cfg)
 	e.probe = verify.AliveClient(nil)
 	e.trackers = newTrackers(e.log)
@@ -112,7 +111,7 @@ func (e *Edge) build(ctx context.Context, cfg *config.Config) error {
 	if e.admin, err = e.adminServer(cfg); err != nil {
 		return err
 	}
-	w := &writer{log: e.log, gateway: e.gateway, trackers: e.trackers, probe: e.probe, cfg: cfg}
+	w := &writer{log: e.log, gateway: e.gateway, trackers: e.trackers, cfg: cfg}
 	if err := e.trackers.set(cfg); err != nil {
 		return err
 	}

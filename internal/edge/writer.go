@@ -25,7 +25,6 @@ type writer struct {
 	log      *slog.Logger
 	gateway  *gateway.Gateway
 	trackers *trackers
-	probe    *http.Client
 	cfg      *config.Config
 	table    *regions.Table
 }
