@@ -9,6 +9,9 @@ import (
 // ErrPattern is wrapped by errors about the form of a pattern.
 var ErrPattern = errors.New("bad pattern")
 
+// errBackwards is a range whose end lies before its start.
+var errBackwards = errors.New("range runs backwards")
+
 // MaxPattern bounds a pattern in bytes.
 const MaxPattern = 1024
 
@@ -42,10 +45,14 @@ const (
 type runeRange struct{ lo, hi rune }
 
 // CompileGlob reads a pattern in the syntax of path.Match, but that `*` also crosses slashes, as
-// resource URIs have them:
+// resource URIs have them, and that a range that runs backwards is refused: path.Match takes it and
+// lets it match nothing, which would hide a slip in an operator's route.
 //
-//   - any text, also none       [a-z]  one rune of the set    \c  the rune c itself
-//     ?       any one rune              [^a-z] one rune not of it
+//	'*'      any text, also none
+//	'?'      any one rune
+//	[a-z]    one rune of the set
+//	[^a-z]   one rune not of it
+//	\c       the rune c itself
 func CompileGlob(pattern string) (*Glob, error) {
 	if len(pattern) > MaxPattern {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrPattern, MaxPattern)
@@ -140,7 +147,7 @@ func (p *parser) set() (token, error) {
 			}
 		}
 		if hi < lo {
-			return t, fmt.Errorf("range %c-%c runs backwards", lo, hi)
+			return t, fmt.Errorf("%w: %c-%c", errBackwards, lo, hi)
 		}
 		t.ranges = append(t.ranges, runeRange{lo, hi})
 	}

@@ -126,7 +126,8 @@ func FuzzGlob(f *testing.F) {
 		}
 		want, wantErr := path.Match(pattern, name)
 		if err != nil {
-			if wantErr == nil && want { // path.Match finds some errors only when it gets there
+			// The one difference in what is refused, see CompileGlob.
+			if wantErr == nil && want && !errors.Is(err, errBackwards) { // path.Match finds some errors only when it gets there
 				t.Fatalf("%q is refused (%v), path.Match matches it", pattern, err)
 			}
 			return
