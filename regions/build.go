@@ -16,6 +16,7 @@ var (
 	ErrDuplicateNode    = errors.New("duplicate node")
 	ErrInvalidService   = errors.New("invalid service")
 	ErrInvalidNode      = errors.New("invalid node")
+	ErrInvalidRegion    = errors.New("invalid region")
 )
 
 // MaxWeight is the largest weight of a node; the smallest is 1.
@@ -26,13 +27,15 @@ type Input struct {
 	Previous *Table // the table this one replaces; nil for the first. Gives the version and the eras to keep
 	Region   string // this gateway's region
 	Services []ServiceInput
+	Bounds   Bounds   // zero: DefaultBounds
+	Regions  []Region // in any order; without the gateway's own, that one is On and takes its full share
 }
 
 // ServiceInput is one service as configured, with its nodes as verification sees them.
 type ServiceInput struct {
 	Name, Path string
 	Eras       Eras   // known from elsewhere, such as a table kept on disk; added to what is verified
-	Nodes      []Node // full set; nodes of other regions are left out of the pool
+	Nodes      []Node // full set; nodes of regions that the table does not have are left out
 }
 
 // Build makes the next table, or returns every problem at once and no table, so that the caller
@@ -45,9 +48,9 @@ func Build(in Input) (*Table, error) {
 	if in.Previous != nil {
 		t.Version = in.Previous.Version + 1
 	}
-	var problems []error
+	problems := t.place(in)
 	for _, si := range in.Services {
-		s, errs := buildService(in, si)
+		s, errs := t.buildService(in, si)
 		problems = append(problems, errs...)
 		problems = append(problems, t.add(s)...)
 	}
@@ -69,14 +72,62 @@ func (t *Table) add(s *Service) (problems []error) {
 	return problems
 }
 
-func buildService(in Input, si ServiceInput) (*Service, []error) {
+// place sets the regions, their order and the plans through them.
+func (t *Table) place(in Input) (problems []error) {
+	t.Bounds = in.Bounds
+	if t.Bounds == (Bounds{}) {
+		t.Bounds = DefaultBounds()
+	}
+	if err := t.Bounds.Check(); err != nil {
+		problems = append(problems, err)
+	}
+	t.Regions = slices.Clone(in.Regions)
+	own := func(r Region) bool { return r.Name == in.Region }
+	if !slices.ContainsFunc(t.Regions, own) {
+		t.Regions = append(t.Regions, Region{Name: in.Region, Share: 1})
+	}
+	slices.SortFunc(t.Regions, func(a, b Region) int {
+		if own(a) != own(b) {
+			return map[bool]int{true: -1, false: 1}[own(a)]
+		}
+		return cmp.Or(cmp.Compare(a.RTT, b.RTT), cmp.Compare(a.Name, b.Name))
+	})
+	t.Regions[0].RTT, t.Regions[0].Class = 0, Fast
+	problems = append(problems, checkRegions(t.Regions)...)
+	for c := range Classes {
+		for s := range Spills {
+			t.plans[c][s] = plan(t.Regions, Class(c), Spill(s))
+		}
+	}
+	return problems
+}
+
+func checkRegions(all []Region) (problems []error) {
+	if len(all) > MaxRegions {
+		problems = append(problems, fmt.Errorf("%w: %d regions, at most %d fit", ErrInvalidRegion, len(all), MaxRegions))
+	}
+	seen := make(map[string]bool, len(all))
+	for _, r := range all {
+		switch {
+		case seen[r.Name]:
+			problems = append(problems, fmt.Errorf("%w: %q is listed twice", ErrInvalidRegion, r.Name))
+		case r.RTT < 0 || r.Capacity < 0 || r.Class > Beyond || !(r.Share >= 0 && r.Share <= 1):
+			problems = append(problems, fmt.Errorf("%w: %q: round trip %s, class %d, share %v or capacity %d is out of range", ErrInvalidRegion, r.Name, r.RTT, r.Class, r.Share, r.Capacity))
+		}
+		seen[r.Name] = true
+	}
+	return problems
+}
+
+func (t *Table) buildService(in Input, si ServiceInput) (*Service, []error) {
 	var problems []error
 	if err := checkService(si); err != nil {
 		problems = append(problems, err)
 	}
-	nodes, errs := pool(in.Region, si)
+	nodes, errs := t.nodes(si)
 	problems = append(problems, errs...)
 	s := &Service{Name: si.Name, Path: si.Path, Nodes: nodes, Eras: stickyEras(in.Previous, si), Tools: mergeTools(nodes)}
+	s.index(t.Regions)
 	return s, problems
 }
 
@@ -90,14 +141,18 @@ func checkService(si ServiceInput) error {
 	return nil
 }
 
-// pool returns the nodes of region, sorted by id, with defaults filled in. Ids are judged over all
-// regions: breakers, counters and affinity are keyed by them.
-func pool(region string, si ServiceInput) ([]Node, []error) {
+// nodes returns the nodes of the table's regions in the table's order, with defaults filled in. Ids are
+// judged over all regions, unknown ones too: breakers, counters and affinity are keyed by them.
+func (t *Table) nodes(si ServiceInput) ([]Node, []error) {
 	var problems []error
-	local := make([]Node, 0, len(si.Nodes))
+	order := make(map[string]int, len(t.Regions))
+	for i := range t.Regions {
+		order[t.Regions[i].Name] = i
+	}
+	known := make([]Node, 0, len(si.Nodes))
 	seen := make(map[NodeID]*Node, len(si.Nodes))
 	for _, n := range si.Nodes {
-		n = withDefaults(n, region, si.Name)
+		n = withDefaults(n, t.Region, si.Name)
 		if err := CheckProposal(n.Proposal); err != nil {
 			problems = append(problems, fmt.Errorf("service %q: %w", si.Name, err))
 		}
@@ -108,12 +163,28 @@ func pool(region string, si ServiceInput) ([]Node, []error) {
 			problems = append(problems, duplicate(si.Name, other, &n))
 		}
 		seen[n.ID] = &n
-		if n.Region == region {
-			local = append(local, n)
+		if _, ok := order[n.Region]; ok {
+			known = append(known, n)
 		}
 	}
-	slices.SortFunc(local, func(a, b Node) int { return cmp.Compare(a.ID, b.ID) })
-	return local, problems
+	slices.SortFunc(known, func(a, b Node) int {
+		return cmp.Or(cmp.Compare(order[a.Region], order[b.Region]), cmp.Compare(a.ID, b.ID))
+	})
+	return known, problems
+}
+
+// index sets the pools and the lookup by id.
+func (s *Service) index(all []Region) {
+	s.Pools, s.byID = make([]Pool, len(all)), make(map[NodeID]int, len(s.Nodes))
+	at := 0
+	for i := range all {
+		s.Pools[i].From = at
+		for at < len(s.Nodes) && s.Nodes[at].Region == all[i].Name {
+			s.byID[s.Nodes[at].ID] = at
+			at++
+		}
+		s.Pools[i].To = at
+	}
 }
 
 func withDefaults(n Node, region, service string) Node {

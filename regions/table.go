@@ -1,10 +1,5 @@
 package regions
 
-import (
-	"cmp"
-	"slices"
-)
-
 // Table is the routing snapshot. It is immutable: readers share it without locks, and a request
 // loads it exactly once.
 type Table struct {
@@ -12,19 +7,33 @@ type Table struct {
 	Region  string // the region this gateway runs in
 	ByPath  map[string]*Service
 	ByName  map[string]*Service
+	Bounds  Bounds
+	Regions []Region // this gateway's own first, the others by round trip and name; at most MaxRegions
+	plans   [Classes][Spills]Plan
 }
 
-// Service is one logical MCP server with its pool in the table's region.
+// MaxRegions bounds the regions of one table, so that a request can hold a set of them in one word.
+const MaxRegions = 64
+
+// Plan returns the regions that a request of class c, below Beyond, may use under s.
+func (t *Table) Plan(c Class, s Spill) Plan { return t.plans[c][s] }
+
+// Service is one logical MCP server with its pools.
 type Service struct {
 	Name, Path string
-	Nodes      []Node          // the local pool, sorted by id
+	Nodes      []Node          // of all regions: in the order of Table.Regions, within a region by id
+	Pools      []Pool          // by index in Table.Regions
 	Eras       Eras            // every era that a node of it was ever verified to speak
 	Tools      map[string]Tool // by tool name; the least free annotation of any node wins
+	byID       map[NodeID]int
 }
 
-// Node returns the node with the given id, or nil. It takes O(log n) and allocates nothing.
+// Pool is one region's part of Service.Nodes: those from From to, not including, To.
+type Pool struct{ From, To int }
+
+// Node returns the node with the given id, or nil. It allocates nothing.
 func (s *Service) Node(id NodeID) *Node {
-	i, ok := slices.BinarySearchFunc(s.Nodes, id, func(n Node, id NodeID) int { return cmp.Compare(n.ID, id) })
+	i, ok := s.byID[id]
 	if !ok {
 		return nil
 	}
