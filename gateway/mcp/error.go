@@ -171,6 +171,9 @@ func write(w http.ResponseWriter, e *Error, id []byte, retryAfter bool) {
 	if ms := e.retryMS(); ms > 0 && retryAfter {
 		h.Set("Retry-After", strconv.FormatInt((ms+999)/1000, 10))
 	}
+	if word := e.refusedWord(); word != "" {
+		h.Set(HeaderRefused, word)
+	}
 	w.WriteHeader(e.HTTPStatus)
 	_, _ = w.Write(body)
 }

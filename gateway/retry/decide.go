@@ -88,7 +88,8 @@ func (in In) Lost() bool {
 // untouched: the body was never read by the transport.
 func (in In) untouched() bool {
 	return in.Progress == upstream.NotSent ||
-		in.Failure == upstream.Refused || in.Failure == upstream.BreakerOpen
+		in.Failure == upstream.Refused || in.Failure == upstream.BreakerOpen ||
+		in.Failure == upstream.Declined || in.Failure == upstream.Shed
 }
 
 func afterAnswer(in In) Action {
@@ -113,7 +114,7 @@ func afterNothing(in In) Action {
 		return Next
 	case in.Reached && in.Class == mcp.Retry:
 		return Unknown
-	case in.Failure == upstream.BreakerOpen:
+	case in.Failure == upstream.BreakerOpen, in.Failure == upstream.Shed:
 		return Overloaded
 	}
 	return Unavailable

@@ -85,6 +85,7 @@ func (n *Node) end(l *life, why string, cause error) {
 	close(l.down)
 	n.cfg.Observer.NodeFailed(n.cfg.ID, true)
 	n.pool.closeAll()
+	n.attempts.cancel(errNodeDead)
 	n.cfg.Logger.Warn("node is dead", "node", string(n.cfg.ID), "why", why, "cause", cause.Error())
 }
 

@@ -44,11 +44,15 @@ const (
 	Canceled
 	// Malformed: the node answered something that is not HTTP.
 	Malformed
+	// Declined: the other region's gateway says that nobody there can take the request, and nobody has.
+	Declined
+	// Shed: it says so because it has too much to do.
+	Shed
 )
 
 // String names the failure for logs and metrics.
 func (f Failure) String() string {
-	names := [...]string{"none", "refused", "reset", "dead", "breaker_open", "canceled", "malformed"}
+	names := [...]string{"none", "refused", "reset", "dead", "breaker_open", "canceled", "malformed", "declined", "shed"}
 	if int(f) < len(names) {
 		return names[f]
 	}

@@ -9,11 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/gateway/balance"
 	"github.com/quorate/quorate/gateway/breaker"
+	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -34,6 +36,8 @@ type Config struct {
 	UserTimeout time.Duration                   // TCP_USER_TIMEOUT; default Connect + Suspect + Probe
 	TLS         *tls.Config                     // for https; nil means the system's roots
 	Alive       func(ctx context.Context) error // asks the node, on a connection of its own, for any answer at all
+	Link        http.RoundTripper               // carries the attempts to a gateway of another region; nil: HTTP/1.1 connections of the node's own
+	Labels      []Field                         // set on every answer, where the node's own fields of the name Quorate-* are not believed
 	Breaker     *breaker.Breaker
 	Observer    Observer
 	Logger      *slog.Logger
@@ -59,6 +63,10 @@ type Node struct {
 	dialer dialer
 	pool   *pool
 	shapes map[string]*http.Request // what http.ReadResponse needs to know of a request, by method
+
+	base     *url.URL // for the link
+	attempts attempts // over the link
+	labels   []label
 
 	life     atomic.Pointer[life]
 	probing  atomic.Pointer[probeRun]
@@ -99,6 +107,10 @@ func New(cfg Config) (*Node, error) {
 	n.dialer = dialer{address: address(u), connect: cfg.Connect, userTimeout: cfg.UserTimeout}
 	if u.Scheme == "https" {
 		n.dialer.tls = tlsFor(cfg.TLS, u.Hostname())
+	}
+	n.base = baseURL(u)
+	for _, l := range cfg.Labels {
+		n.labels = append(n.labels, label{l.Name, []string{l.Value}})
 	}
 	n.life.Store(&life{down: make(chan struct{})})
 	return n, nil
@@ -172,6 +184,9 @@ func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 	}
 	n.inFlight.Add(1)
 	began := time.Now()
+	if n.cfg.Link != nil {
+		return n.forward(ctx, r, report, began)
+	}
 	c := n.pool.take(began)
 	if c == nil {
 		if c, err = n.connect(ctx); err != nil {
@@ -192,6 +207,7 @@ func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 		return nil, failure
 	}
 	n.observe(began, resp.StatusCode, report)
+	n.label(resp.Header)
 	if r.Standing || r.Method == http.MethodGet {
 		x.standing = true
 		n.inFlight.Add(-1)
@@ -234,7 +250,31 @@ func outcome(e *Error, dead bool) breaker.Outcome {
 }
 
 // Close ends all connections. The node must not be used afterwards.
-func (n *Node) Close() { n.pool.closeAll() }
+func (n *Node) Close() {
+	n.pool.closeAll()
+	n.attempts.cancel(errNodeDead)
+}
 
 // CloseIdle ends connections that were idle too long; called now and then by the owner.
 func (n *Node) CloseIdle() { n.pool.closeIdle(time.Now()) }
+
+// label is a header field whose value's slice is shared by all answers.
+type label struct {
+	name  string
+	value []string
+}
+
+// label names the node in an answer. What it says itself in the gateway's own fields is left out.
+func (n *Node) label(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, mcp.OwnPrefix) {
+			delete(h, name)
+		}
+	}
+	for _, l := range n.labels {
+		h[l.name] = l.value
+	}
+}
+
+// Forwards reports whether the node is the gateway of another region.
+func (n *Node) Forwards() bool { return n.cfg.Link != nil }

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/quorate/quorate/gateway/mcp"
 )
 
 // Request is one message for a node. Its header is the agent's, read but never changed: what belongs
@@ -26,6 +28,7 @@ type Field struct{ Name, Value string }
 
 // hop reports whether a field belongs to one connection (RFC 9110 section 7.6.1), is written by this
 // package itself, or would stop the gateway from reading the answer (compressed events).
+// Fields of the gateways' own are theirs to set: an agent's would be believed by nodes and other gateways.
 // Origin and the fetch metadata were checked at the gateway; a node would compare them with its own name.
 func hop(name string) bool {
 	switch name {
@@ -34,7 +37,7 @@ func hop(name string) bool {
 		"Accept-Encoding", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest":
 		return true
 	}
-	return false
+	return strings.HasPrefix(name, mcp.OwnPrefix)
 }
 
 func (r *Request) overridden(name string) bool {
