@@ -5,8 +5,13 @@ package route
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
 
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/regions"
 )
 
 // ErrRoute is wrapped by every error of Compile.
@@ -18,8 +23,11 @@ const MaxRoutes = 1000
 // Route is what the operator wants for the requests that match.
 type Route struct {
 	Match      Match
-	Class      string          // latency class; "" is the service's
 	RetryClass *mcp.RetryClass // overrides the method's and the tool's annotations; nil does not
+	Class      regions.Class   // latency class
+	Spill      regions.Spill
+	Deadline   time.Duration // from the request's arrival to the end of its answer; 0: none
+	Limit      int           // requests of this route in flight at once; 0: no limit of its own
 }
 
 // Match holds glob patterns, see CompileGlob; an empty one matches everything. At most one of Tool,
@@ -30,7 +38,13 @@ type Match struct {
 	Prompt   string // name in prompts/get
 	Resource string // uri in resources/read, resources/subscribe and resources/unsubscribe
 	Method   string
+	// Header holds patterns by field name; every one must fit the first value of its field, an empty one for
+	// a field that is not there. Mcp-Param-* fields mirror arguments of a tool. At most MaxHeaders.
+	Header map[string]string
 }
+
+// MaxHeaders bounds the header patterns of one route.
+const MaxHeaders = 8
 
 // Matcher finds routes. It is immutable.
 type Matcher struct {
@@ -42,6 +56,12 @@ type compiled struct {
 	method *Glob // nil: any
 	name   *Glob // nil: any
 	kind   kind  // what name is the name of
+	header []headerMatch
+}
+
+type headerMatch struct {
+	name string // canonical
+	glob *Glob
 }
 
 // kind is the sort of thing a request names.
@@ -97,7 +117,34 @@ func compile(r Route) (c compiled, err error) {
 		c.method, err = CompileGlob(r.Match.Method)
 		errs = append(errs, at("method", err))
 	}
+	errs = append(errs, c.compileHeader(r.Match.Header))
 	return c, errors.Join(errs...)
+}
+
+func (c *compiled) compileHeader(patterns map[string]string) error {
+	if len(patterns) > MaxHeaders {
+		return fmt.Errorf("header: %d patterns, at most %d fit", len(patterns), MaxHeaders)
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(patterns)) {
+		glob, err := CompileGlob(patterns[name])
+		errs = append(errs, at("header."+name, err))
+		c.header = append(c.header, headerMatch{http.CanonicalHeaderKey(name), glob})
+	}
+	return errors.Join(errs...)
+}
+
+func (c *compiled) fitsHeader(h http.Header) bool {
+	for i := range c.header {
+		value := ""
+		if v := h[c.header[i].name]; len(v) > 0 {
+			value = v[0]
+		}
+		if !c.header[i].glob.Match(value) {
+			return false
+		}
+	}
+	return true
 }
 
 func at(key string, err error) error {
@@ -107,11 +154,14 @@ func at(key string, err error) error {
 	return fmt.Errorf("%s: %w", key, err)
 }
 
-// Find returns the first route that matches, or nil. name is the tool's or prompt's name or the
-// resource's uri, "" for methods without. It allocates nothing.
-func (m *Matcher) Find(method, name string) *Route {
+// None is what Find returns when no route matches.
+const None = -1
+
+// Find returns the index of the first route that matches, or None. name is the tool's or prompt's name or
+// the resource's uri, "" for methods without; header has canonical keys. It allocates nothing.
+func (m *Matcher) Find(method, name string, header http.Header) int {
 	if m == nil {
-		return nil
+		return None
 	}
 	k := kindOf(method)
 	for i := range m.routes {
@@ -119,11 +169,23 @@ func (m *Matcher) Find(method, name string) *Route {
 		if c.kind != anything && c.kind != k {
 			continue
 		}
-		if (c.method == nil || c.method.Match(method)) && (c.name == nil || c.name.Match(name)) {
-			return &c.route
+		if (c.method == nil || c.method.Match(method)) && (c.name == nil || c.name.Match(name)) && c.fitsHeader(header) {
+			return i
 		}
 	}
-	return nil
+	return None
+}
+
+// Routes returns the routes in order; the caller must not change them.
+func (m *Matcher) Routes() []Route {
+	if m == nil {
+		return nil
+	}
+	all := make([]Route, len(m.routes))
+	for i := range m.routes {
+		all[i] = m.routes[i].route
+	}
+	return all
 }
 
 // kindOf spells the methods out, as this package may be used before the request is otherwise read.

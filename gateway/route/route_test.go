@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -11,38 +12,41 @@ import (
 func TestFind(t *testing.T) {
 	once, hedge := mcp.Once, mcp.Hedge
 	m, err := Compile([]Route{
-		{Match: Match{Tool: "charge_refund"}, Class: "0", RetryClass: &hedge},
-		{Match: Match{Tool: "charge_*"}, Class: "1", RetryClass: &once},
-		{Match: Match{Prompt: "*"}, Class: "2"},
-		{Match: Match{Resource: "file:///*.md", Method: "resources/read"}, Class: "3"},
-		{Match: Match{Resource: "file:///*"}, Class: "4"},
-		{Match: Match{Method: "tasks/*"}, Class: "5"},
-		{Match: Match{Method: "tools/call"}, Class: "6"},
-		{Match: Match{}, Class: "7"},
+		{Match: Match{Tool: "charge_refund"}, RetryClass: &hedge},
+		{Match: Match{Tool: "charge_*"}, RetryClass: &once},
+		{Match: Match{Prompt: "*"}},
+		{Match: Match{Resource: "file:///*.md", Method: "resources/read"}},
+		{Match: Match{Resource: "file:///*"}},
+		{Match: Match{Method: "tasks/*"}},
+		{Match: Match{Method: "tools/call"}},
+		{Match: Match{}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tc := range []struct{ method, name, want string }{
-		{"tools/call", "charge_refund", "0"},
-		{"tools/call", "charge_card", "1"},
-		{"tools/call", "other", "6"},
-		{"prompts/get", "charge_card", "2"},
-		{"resources/read", "file:///a/b.md", "3"},
-		{"resources/subscribe", "file:///a/b.md", "4"},
-		{"resources/read", "http://x", "7"},
-		{"tasks/get", "charge_card", "5"},
-		{"tools/list", "", "7"},
-		{"server/discover", "", "7"},
+	for _, tc := range []struct {
+		method, name string
+		want         int
+	}{
+		{"tools/call", "charge_refund", 0},
+		{"tools/call", "charge_card", 1},
+		{"tools/call", "other", 6},
+		{"prompts/get", "charge_card", 2},
+		{"resources/read", "file:///a/b.md", 3},
+		{"resources/subscribe", "file:///a/b.md", 4},
+		{"resources/read", "http://x", 7},
+		{"tasks/get", "charge_card", 5},
+		{"tools/list", "", 7},
+		{"server/discover", "", 7},
 	} {
-		if got := m.Find(tc.method, tc.name); got == nil || got.Class != tc.want {
-			t.Errorf("%s %s: %+v, want route %s", tc.method, tc.name, got, tc.want)
+		if got := m.Find(tc.method, tc.name, nil); got != tc.want {
+			t.Errorf("%s %s: %d, want route %d", tc.method, tc.name, got, tc.want)
 		}
 	}
-	if got := m.Find("tools/call", "charge_card").RetryClass; got == nil || *got != mcp.Once {
+	if got := m.Routes()[1].RetryClass; got == nil || *got != mcp.Once {
 		t.Errorf("retry class %v", got)
 	}
-	if n := testing.AllocsPerRun(100, func() { m.Find("tools/list", "") }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { m.Find("tools/list", "", nil) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -53,8 +57,45 @@ func TestNothingMatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	var none *Matcher
-	if m.Find("tools/call", "b") != nil || m.Find("tools/list", "a") != nil || none.Find("tools/call", "a") != nil {
+	if m.Find("tools/call", "b", nil) != None || m.Find("tools/list", "a", nil) != None || none.Find("tools/call", "a", nil) != None {
 		t.Error("found a route that does not match")
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	m, err := Compile([]Route{
+		{Match: Match{Tool: "search_*", Header: map[string]string{"mcp-param-region": "eu-*", "X-Tenant": "acme"}}},
+		{Match: Match{Header: map[string]string{"Mcp-Param-Region": "eu-*"}}},
+		{Match: Match{Header: map[string]string{"X-Tenant": ""}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eu, acme := http.Header{"Mcp-Param-Region": {"eu-west"}}, http.Header{"Mcp-Param-Region": {"eu-west"}, "X-Tenant": {"acme"}}
+	for _, tc := range []struct {
+		name   string
+		header http.Header
+		want   int
+	}{
+		{"search_x", acme, 0}, {"search_x", eu, 1}, {"other", acme, 1}, {"other", nil, 2},
+		{"other", http.Header{"X-Tenant": {"acme"}}, None},
+		{"other", http.Header{"X-Tenant": {"other", "eu-west"}, "Mcp-Param-Region": {"us", "eu-west"}}, None}, // only the first value counts
+	} {
+		if got := m.Find("tools/call", tc.name, tc.header); got != tc.want {
+			t.Errorf("%s %v: %d, want %d", tc.name, tc.header, got, tc.want)
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { m.Find("tools/call", "search_x", acme) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	many := map[string]string{}
+	for i := range MaxHeaders + 1 {
+		many[string(rune('a'+i))] = "*"
+	}
+	for _, header := range []map[string]string{many, {"X-A": "["}} {
+		if _, err := Compile([]Route{{Match: Match{Header: header}}}); !errors.Is(err, ErrRoute) || !strings.Contains(err.Error(), "header") {
+			t.Errorf("%v: %v", header, err)
+		}
 	}
 }
 
@@ -92,6 +133,6 @@ func BenchmarkFind(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		m.Find("tools/call", "t_charge")
+		m.Find("tools/call", "t_charge", nil)
 	}
 }
