@@ -46,6 +46,18 @@ const (
 	NodeInFlight     = "quorate_node_in_flight"
 	NodeLatency      = "quorate_node_latency_seconds"
 	BreakerState     = "quorate_breaker_state"
+	RegionState      = "quorate_region_state"
+	RegionRTT        = "quorate_region_rtt_seconds"
+	RegionShare      = "quorate_region_share"
+	RegionWeight     = "quorate_region_weight"
+	RegionInFlight   = "quorate_region_in_flight"
+	RegionBreaker    = "quorate_region_breaker_state"
+	Spilled          = "quorate_requests_spilled_total"
+	Limit            = "quorate_limit"
+	Admitted         = "quorate_admitted_total"
+	Shed             = "quorate_shed_total"
+	LinkUp           = "quorate_link_up"
+	LinkRTT          = "quorate_link_rtt_seconds"
 	TableVersion     = "quorate_table_version"
 	BuildInfo        = "quorate_build_info"
 	SpansDropped     = "quorate_trace_spans_dropped_total"
@@ -56,6 +68,8 @@ const (
 func Catalogue() []Metric {
 	service := Label{"service", "the service's name"}
 	node := Label{"node", "the node's id"}
+	region := Label{"region", "the region's name"}
+	latency := Label{"class", "`fast`, `medium`, `slow`, `control`: the latency class asked for"}
 	era := Label{"era", "`legacy`, `modern`"}
 	class := Label{"method_class", "`call`, `list`, `read`, `stream`, `session`, `other`"}
 	return []Metric{
@@ -63,7 +77,7 @@ func Catalogue() []Metric {
 			{"outcome", "`ok`, `node_error`, `unknown` (-32070), `unavailable` (-32072), `overloaded` (-32073), `rejected`, `canceled`"}}},
 		{RequestDuration, Histogram, "Time from a request's arrival to the end of its answer, in seconds. Streams that stay open are not counted.", []Label{service, era, class}},
 		{Attempts, Counter, "Tries at nodes; a request that failed over has several.", []Label{service, node,
-			{"result", "`ok`, or why the try ended: `refused`, `reset`, `dead`, `breaker_open`, `canceled`, `malformed`, `status_5xx`"}}},
+			{"result", "`ok`, or why the try ended: `refused`, `reset`, `dead`, `breaker_open`, `canceled`, `malformed`, `declined` and `shed` (by another region's gateway), `status_5xx`"}}},
 		{Retries, Counter, "Tries after a request's first.", []Label{service}},
 		{Spliced, Counter, "Open response streams continued on another node after theirs was lost.", []Label{service}},
 		{Sessions, Gauge, "Live legacy sessions.", []Label{service}},
@@ -75,6 +89,21 @@ func Catalogue() []Metric {
 		{NodeLatency, Gauge, "A node's latency as the balancer sees it (peak EWMA), in seconds.", []Label{service, node}},
 		{BreakerState, Gauge, "1 for the state that a node's breaker is in.", []Label{service, node,
 			{"state", "`closed`, `half_open`, `open`"}}},
+		{RegionState, Gauge, "1 for the state that a region is in, as this gateway sees it.", []Label{region,
+			{"state", "`on`, `degraded`, `evacuating`, `off`, `recovering`"}}},
+		{RegionRTT, Gauge, "Round trip to a region, measured over the real path (seeded before), in seconds.", []Label{region,
+			{"class", "`fast`, `medium`, `slow`, `beyond`: the fastest latency class that it serves"}}},
+		{RegionShare, Gauge, "Part of the traffic that its distance alone would give a region, 0 to 1.", []Label{region}},
+		{RegionWeight, Gauge, "A region's share as a part of all regions' that are on; they sum to 1.", []Label{region}},
+		{RegionInFlight, Gauge, "This gateway's tries running in another region.", []Label{region}},
+		{RegionBreaker, Gauge, "1 for the state of the breaker that guards failover into another region.", []Label{region,
+			{"state", "`closed`, `half_open`, `open`"}}},
+		{Spilled, Counter, "Requests answered by a region slower than they asked for.", []Label{service, latency}},
+		{Limit, Gauge, "Requests that the region's own pool may have in flight at once, as learned.", []Label{service}},
+		{Admitted, Counter, "Requests let into the region's own pool.", []Label{service, latency}},
+		{Shed, Counter, "Requests that the region's own pool was spared; some were served by other regions.", []Label{service, latency}},
+		{LinkUp, Gauge, "1 while the link to another gateway is up.", []Label{region, {"address", "the gateway's peer address"}}},
+		{LinkRTT, Gauge, "Round trip of a link's recent pings, in seconds.", []Label{region, {"address", "the gateway's peer address"}}},
 		{TableVersion, Gauge, "Version of the routing table in force; every change of the table adds one.", nil},
 		{BuildInfo, Gauge, "Always 1; its labels say what runs.", []Label{{"gateway", "the gateway's name"}, {"region", "its region"},
 			{"version", "the build's version"}, {"goversion", "the Go release it was built with"}}},

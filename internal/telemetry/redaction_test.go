@@ -40,7 +40,7 @@ func TestNoSecretInSpans(t *testing.T) {
 		h.Set(name, secret)
 	}
 	ctx, request := tel.Tracer().Request(t.Context(), h, "", Request{Service: "tools", Era: "legacy", Method: "tools/call", Session: "0a1b2c"})
-	_, attempt := tel.Tracer().Attempt(ctx, "a", 1)
+	_, attempt := tel.Tracer().Attempt(ctx, Attempt{Node: "a", Number: 1})
 	attempt.Inject(h)
 	attempt.End("ok")
 	request.End("unknown")
@@ -54,7 +54,8 @@ func TestNoSecretInSpans(t *testing.T) {
 		t.Errorf("a span holds a header's value: %q", c.raw)
 	}
 	allowed := map[string]bool{"quorate.service": true, "quorate.era": true, "mcp.method.name": true, "gen_ai.tool.name": true,
-		"quorate.retry_class": true, "quorate.session": true, "quorate.outcome": true, "quorate.node": true, "quorate.attempt": true}
+		"quorate.retry_class": true, "quorate.session": true, "quorate.outcome": true, "quorate.node": true, "quorate.attempt": true,
+		"quorate.class": true, "quorate.spill": true, "quorate.region": true, "quorate.region_class": true, "quorate.region_rtt_ms": true}
 	for _, s := range c.spans {
 		for _, a := range s.GetAttributes() {
 			if !allowed[a.GetKey()] {

@@ -37,6 +37,8 @@ type Request struct {
 	Method     string
 	Tool       string // name of the tool or prompt; never a resource's URI
 	RetryClass string
+	Class      string // latency class asked for
+	Spill      string
 	Session    string // the session's hash, never its id
 }
 
@@ -61,6 +63,7 @@ func (r Request) attributes() []attribute.KeyValue {
 	all := [...]attribute.KeyValue{
 		text("quorate.service", r.Service), text("quorate.era", r.Era), text("mcp.method.name", r.Method),
 		text("gen_ai.tool.name", r.Tool), text("quorate.retry_class", r.RetryClass), text("quorate.session", r.Session),
+		text("quorate.class", r.Class), text("quorate.spill", r.Spill),
 	}
 	kv := make([]attribute.KeyValue, 0, len(all))
 	for _, a := range all {
@@ -71,13 +74,21 @@ func (r Request) attributes() []attribute.KeyValue {
 	return kv
 }
 
-// Attempt begins the span of one try at a node, the number-th of its request, from 1.
-func (t *Tracer) Attempt(ctx context.Context, node string, number int) (context.Context, Span) {
+// Attempt is what the span of one try at a node says.
+type Attempt struct {
+	Node, Region, RegionClass string
+	RTT                       time.Duration // to the region
+	Number                    int           // of the try in its request, from 1
+}
+
+// Attempt begins the span of one try at a node.
+func (t *Tracer) Attempt(ctx context.Context, a Attempt) (context.Context, Span) {
 	if t == nil {
 		return ctx, Span{}
 	}
 	ctx, span := t.spans.Start(ctx, "attempt", trace.WithSpanKind(trace.SpanKindClient),
-		trace.WithAttributes(text("quorate.node", node), attribute.Int("quorate.attempt", number)))
+		trace.WithAttributes(text("quorate.node", a.Node), text("quorate.region", a.Region), text("quorate.region_class", a.RegionClass),
+			attribute.Float64("quorate.region_rtt_ms", float64(a.RTT)/float64(time.Millisecond)), attribute.Int("quorate.attempt", a.Number)))
 	return ctx, Span{span}
 }
 

@@ -81,7 +81,7 @@ func TestSpansReachTheCollector(t *testing.T) {
 	h := http.Header{"Traceparent": {agentParent}, "Tracestate": {"vendor=1"}}
 	ctx, request := tel.Tracer().Request(t.Context(), h, otherParent, Request{
 		Arrived: time.Now().Add(-time.Second), Service: "tools", Era: "modern", Method: "tools/call", Tool: "add", RetryClass: "once"})
-	_, attempt := tel.Tracer().Attempt(ctx, "a", 2)
+	_, attempt := tel.Tracer().Attempt(ctx, Attempt{Node: "a", Number: 2})
 	out := http.Header{"Traceparent": {agentParent}}
 	attempt.Inject(out)
 	attempt.End("reset")
@@ -225,7 +225,7 @@ func TestOffCostsNothing(t *testing.T) {
 	ctx := t.Context()
 	n := testing.AllocsPerRun(1000, func() {
 		rctx, request := off.Request(ctx, h, "", Request{Service: "tools", Era: "modern", Method: "tools/call"})
-		_, attempt := off.Attempt(rctx, "a", 1)
+		_, attempt := off.Attempt(rctx, Attempt{Node: "a", Number: 1})
 		attempt.Inject(out)
 		attempt.End("ok")
 		request.End("ok")
@@ -244,7 +244,7 @@ func BenchmarkOff(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ctx, request := off.Request(b.Context(), h, "", Request{Service: "tools", Era: "modern", Method: "tools/call"})
-		_, attempt := off.Attempt(ctx, "a", 1)
+		_, attempt := off.Attempt(ctx, Attempt{Node: "a", Number: 1})
 		attempt.Inject(h)
 		attempt.End("ok")
 		request.End("ok")
@@ -257,7 +257,7 @@ func BenchmarkOn(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		ctx, request := tel.Tracer().Request(b.Context(), h, "", Request{Service: "tools", Era: "modern", Method: "tools/call"})
-		_, attempt := tel.Tracer().Attempt(ctx, "a", 1)
+		_, attempt := tel.Tracer().Attempt(ctx, Attempt{Node: "a", Number: 1})
 		attempt.End("ok")
 		request.End("ok")
 	}
