@@ -4,39 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/quorate/quorate/internal/demo"
 )
 
-// onceDuration and oncePause shape demo --once: long enough for some twenty kills.
-const (
-	onceDuration = 20 * time.Second
-	oncePause    = 600 * time.Millisecond
-)
-
-// newDemoCommand is quorate demo: nodes, a gateway and agents on loopback, with kills.
+// newDemoCommand is quorate demo: three regions on loopback, with failures.
 func newDemoCommand() *cobra.Command {
-	var once bool
 	var cfg demo.Config
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Kill MCP nodes behind a gateway and watch the agents not notice",
-		Long: "Demo starts three MCP servers, a gateway and agents of both protocol eras on loopback, then kills\n" +
-			"and restarts the servers for a minute, or until Ctrl-C. It ends with a table, and with exit code 1 if a retry-safe\n" +
-			"call failed, a call that must not happen twice did, or a session was lost.",
+		Short: "Let nodes, a region and links fail between gateways and watch the agents not notice",
+		Long: "Demo starts three regions on loopback, us-east, eu-west and ap-south: in each MCP servers, a gateway and\n" +
+			"agents of both protocol eras, with links between them as slow as between those places. In about a minute it\n" +
+			"kills a node, takes all nodes of a region away, slows a link down, cuts a region off, and brings everything\n" +
+			"back. It ends with a table, and with exit code 1 if a retry-safe call failed, a call that must not happen\n" +
+			"twice did, a session was lost, or traffic did not go where it should. Ctrl-C ends it early.",
 	}
-	cmd.Flags().BoolVar(&once, "once", false, "run for 20 seconds, then exit")
-	cmd.Flags().DurationVar(&cfg.For, "for", time.Minute, "run for this `duration`, then exit; 0 means until Ctrl-C")
-	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "seed of the order of kills; 0 means one from the clock")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if once {
-			cfg.For, cfg.Pause = onceDuration, oncePause
-		}
-		return runDemo(cmd, cfg)
-	}
+	cmd.Flags().BoolVar(&cfg.Brief, "once", false, "the same events without the time to watch them: about half as long")
+	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "seed of what is killed and of the agents' pauses; 0 means one from the clock")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, cfg) }
 	return cmd
 }
 

@@ -1,6 +1,7 @@
-// Package demo shows the gateway at work: real nodes that are killed and restarted behind a real
-// gateway while go-sdk agents keep calling tools, live on a terminal and with a table at the end.
-// It must not know how the gateway works: it starts the same binary as anyone would.
+// Package demo shows the gateway at work: three regions with real nodes behind real gateways on one
+// machine, links between them as long as those between continents, and go-sdk agents that keep calling
+// tools while nodes, a region and links fail. It must not know how the gateway works: it starts the same
+// binary as anyone would and reads what any operator can.
 package demo
 
 import (
@@ -8,11 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/quorate/quorate/internal/bench/failover"
 	"github.com/quorate/quorate/internal/child"
-	"github.com/quorate/quorate/internal/mcpnode/pool"
+	"github.com/quorate/quorate/internal/gatewayproc"
 )
 
 // ErrFailed says that the gateway did what the demo exists to show that it does not do; what that
@@ -21,69 +23,136 @@ var ErrFailed = errors.New("the demo failed")
 
 // Config describes a demo.
 type Config struct {
-	Binary   string // the quorate binary: gateway and nodes are this program
+	Binary   string // the quorate binary: gateways and nodes are this program
 	Out      io.Writer
-	Terminal bool          // redraw one block; else one line per event
-	Width    int           // columns of the terminal, default 100
-	For      time.Duration // 0 runs until the context ends
-	Pause    time.Duration // between the recovery of a node and the next kill, ±50 %; default 1.5 s
-	Seed     uint64        // default from the clock; printed
+	Terminal bool   // redraw one block; else lines
+	Width    int    // columns of the terminal, default 100
+	Brief    bool   // the same events without the time to watch them
+	Seed     uint64 // default from the clock; printed
 }
 
-// nodes is the pool. One node speaks both eras, one only the stateful legacy one, one only the
-// stateless modern one. So real nodes of either kind take part, each era has two nodes, and whichever
-// of the three is killed, each era has a node left: no kill excuses a lost call.
-func nodes() []pool.Spec {
-	return []pool.Spec{
-		{ID: "a", Era: "both", Updates: failover.UpdatesEvery},
-		{ID: "b", Era: "legacy", Updates: failover.UpdatesEvery},
-		{ID: "c", Era: "modern", Updates: failover.UpdatesEvery},
-	}
-}
-
-// agents are two go-sdk clients per era: few enough to follow, enough to keep every node busy. Each
-// also holds a subscription.
-func agents() failover.Mix { return failover.Mix{ModernSDK: 2, LegacySDK: 2} }
+// settleTime is how long the load goes on at the end: a duplicate would come late, and a subscription
+// has to show that it still delivers.
+const settleTime = 1500 * time.Millisecond
 
 // Run runs the demo. It returns ErrFailed when a retry-safe call failed, a call that must not happen
-// twice did, a session was lost or a subscription fell silent.
+// twice did, a session was lost, a subscription fell silent, or what the script waits for was not seen.
+// When ctx ends, the script ends there and the verdict is about what was played.
 func Run(ctx context.Context, cfg Config) error {
 	if cfg.Seed == 0 {
 		cfg.Seed = uint64(time.Now().UnixNano())
 	}
-	if cfg.Pause <= 0 {
-		cfg.Pause = 1500 * time.Millisecond
-	}
-	out := &screen{out: cfg.Out, terminal: cfg.Terminal, width: cfg.Width}
-	out.say("starting 3 nodes (a: both eras, b: legacy, c: modern), a gateway and %d agents; seed %d", agents().Total(), cfg.Seed)
 	log := new(child.Tail)
-	res, err := failover.Run(ctx, failover.Config{
-		Binary: cfg.Binary, Front: &failover.Quorate{Binary: cfg.Binary}, Nodes: nodes(), Agents: agents(),
-		Fault: failover.SIGKILL, For: cfg.For, Pause: cfg.Pause, Think: 10 * time.Millisecond,
-		Seed: cfg.Seed, Observe: out.show, Log: log,
-	})
-	if err != nil {
+	if err := run(ctx, cfg, log); err != nil && !errors.Is(err, ErrFailed) {
 		return fmt.Errorf("demo: %w\nlast output of the processes:\n%s", err, log)
+	} else if err != nil {
+		return err
 	}
-	return conclude(out, res)
+	return nil
+}
+
+func run(ctx context.Context, cfg Config, log io.Writer) error {
+	dir, err := os.MkdirTemp("", "quorate-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	out := &screen{out: cfg.Out, terminal: cfg.Terminal, width: cfg.Width}
+	out.say("starting 3 regions with %d agents each, a gateway and 2 or 3 nodes; seed %d", agents().Total(), cfg.Seed)
+	out.say("%s", shortened)
+	w, err := newWorld(ctx, cfg, dir, log)
+	defer w.close()
+	if err != nil {
+		return err
+	}
+	s := &show{stage: w, out: out}
+	if s.load, err = newLoad(w.gateways, cfg.Seed); err != nil {
+		return err
+	}
+	return s.run(ctx, w, script(cfg.Brief))
+}
+
+func newLoad(gateways map[string]*gatewayproc.Gateway, seed uint64) (*failover.Load, error) {
+	var sites []failover.Site
+	for _, region := range places() {
+		sites = append(sites, failover.Site{Name: region, URL: gateways[region].URL(), Agents: agents()})
+	}
+	return failover.NewLoad(failover.LoadConfig{Sites: sites, Think: think, Seed: seed})
+}
+
+// run plays the script under load, stops everything and concludes.
+func (s *show) run(ctx context.Context, w *world, script []act) error {
+	s.began = time.Now()
+	s.load.Start(ctx)
+	err := s.play(ctx, script)
+	after := context.WithoutCancel(ctx)
+	if err == nil {
+		err = w.restore(after) // a script that was broken off leaves things undone
+	}
+	if err == nil {
+		err = s.settle(after)
+	}
+	s.load.Stop()
+	retried, migrated, cerr := w.counters(after)
+	stopErr := w.stop()
+	if err != nil {
+		return errors.Join(err, stopErr)
+	}
+	journal, err := w.journal()
+	if err != nil {
+		return err
+	}
+	res := s.load.Result(journal)
+	res.FrontErr = errors.Join(cerr, stopErr)
+	return s.conclude(res, len(script), retried, migrated)
+}
+
+// settle waits until every region has its nodes again, or not for ever, and a moment more.
+func (s *show) settle(ctx context.Context) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		if err := s.watch(ctx, frame); err != nil {
+			return err
+		}
+		if len(missing([]sight{up{usEast}, up{euWest}, up{apSouth}}, s.now)) == 0 {
+			break
+		}
+	}
+	return s.watch(ctx, settleTime)
+}
+
+// counters adds the gateways' own figures.
+func (w *world) counters(ctx context.Context) (retried, migrated int64, err error) {
+	for _, g := range w.gateways {
+		for metric, sum := range map[string]*int64{"quorate_retries_total": &retried, "quorate_sessions_migrated_total": &migrated} {
+			samples, merr := g.Metrics(ctx, metric)
+			err = errors.Join(err, merr)
+			for _, one := range samples {
+				*sum += int64(one.Value)
+			}
+		}
+	}
+	return retried, migrated, err
 }
 
 // conclude prints the table and the verdict.
-func conclude(out *screen, res failover.Result) error {
-	out.table(res)
-	wrong := res.Violations(0)
-	if res.Faults == 0 {
-		wrong = append(wrong, "no node was killed, so nothing was shown")
+func (s *show) conclude(res failover.Result, acts int, retried, migrated int64) error {
+	s.out.table(s.rows, res, migrated, retried)
+	wrong := append(res.Violations(0), s.wrong...)
+	switch {
+	case len(s.rows) < 2:
+		wrong = append(wrong, "nothing was done to the regions, so nothing was shown")
+	case len(s.rows) < acts:
+		s.out.say("Broken off after %d of %d events.", len(s.rows), acts)
 	}
 	for _, w := range wrong {
-		out.say("FAILED: %s", w)
+		s.out.say("FAILED: %s", w)
 	}
 	for i := 0; len(wrong) > 0 && i < len(res.Samples); i++ {
-		out.say("  call: %s", res.Samples[i])
+		s.out.say("  call: %s", res.Samples[i])
 	}
 	if len(wrong) > 0 {
 		return ErrFailed
 	}
-	out.say("OK: no retry-safe call failed, nothing ran twice, no session was lost.")
+	s.out.say("OK: no retry-safe call failed, nothing ran twice, no session was lost.")
 	return nil
 }

@@ -1,16 +1,16 @@
 package demo
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/quorate/quorate/internal/bench/failover"
 )
 
 // quiet is the longest time without a line when the output is not a terminal.
-const quiet = 2 * time.Second
+const quiet = 5 * time.Second
 
 // screen draws the progress: a block drawn again and again on a terminal, lines elsewhere. Writes
 // that fail are ignored: a closed pipe must not end the demo before its verdict.
@@ -19,9 +19,17 @@ type screen struct {
 	terminal bool
 	width    int
 	drawn    int // lines of the block on the terminal
-	gaps     int // faults whose gap was printed
-	printed  time.Duration
+
+	heading string
+	says    string
+	lacks   []string
+	events  []string // the last ones
+	known   view     // whose changes were told
+	printed time.Duration
 }
+
+// maxEvents is how many events a terminal shows.
+const maxEvents = 6
 
 // say prints a line that stays.
 func (s *screen) say(format string, args ...any) {
@@ -29,20 +37,43 @@ func (s *screen) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.out, format+"\n", args...)
 }
 
-// show draws one snapshot.
-func (s *screen) show(n failover.Snapshot) {
+// act begins an act.
+func (s *screen) act(i, of int, a act) {
+	s.heading, s.says, s.lacks = fmt.Sprintf("%d of %d: %s", i, of, a.name), a.says, nil
+	if !s.terminal {
+		s.say("")
+		s.say("%s – %s", s.heading, a.says)
+	}
+}
+
+// event tells of something that happened.
+func (s *screen) event(at time.Duration, what string) {
+	line := fmt.Sprintf("%6.1fs  %s", at.Seconds(), what)
+	if !s.terminal {
+		s.say("%s", line)
+		return
+	}
+	s.events = append(s.events, line)
+	s.events = s.events[max(0, len(s.events)-maxEvents):]
+}
+
+// waiting sets what has still to be seen.
+func (s *screen) waiting(lacks []string) { s.lacks = lacks }
+
+// show tells what changed since the last view, and draws or, now and then, sums up.
+func (s *screen) show(v view) {
+	for _, what := range changes(s.known, v) {
+		s.event(v.elapsed, what)
+	}
+	s.known = v
 	if s.terminal {
-		s.redraw(block(n))
+		s.redraw(s.block(v))
 		return
 	}
-	if n.Gaps == s.gaps && n.Elapsed-s.printed < quiet {
-		return
+	if v.elapsed-s.printed >= quiet {
+		s.printed = v.elapsed
+		s.say("%6.1fs  %s; %s", v.elapsed.Seconds(), summary(v), traffic(v))
 	}
-	if n.Gaps > s.gaps {
-		_, _ = fmt.Fprintf(s.out, "%6.1fs  %s: next answers for all agents within %s\n", n.Elapsed.Seconds(), n.Event, round(n.LastGap))
-	}
-	_, _ = fmt.Fprintf(s.out, "%6.1fs  %s\n", n.Elapsed.Seconds(), summary(n))
-	s.gaps, s.printed = n.Gaps, n.Elapsed
 }
 
 // redraw replaces the block drawn before.
@@ -69,45 +100,82 @@ func clip(line string, width int) string {
 	return line
 }
 
-func block(n failover.Snapshot) []string {
-	lines := []string{
-		"",
-		fmt.Sprintf("%s   %.0f calls/s", clock(n.Elapsed), n.CallsPerSecond),
-		"  " + summary(n),
-		fmt.Sprintf("  kills %d, longest gap %s, subscription updates %d", n.Faults, round(n.LongestGap), n.Updates),
+// block is always as high: the lines that go back are counted.
+func (s *screen) block(v view) []string {
+	lines := []string{"", fmt.Sprintf("%s  %s", clock(v.elapsed), s.heading), "       " + s.says, ""}
+	for _, region := range places() {
+		lines = append(lines, edgeLines(region, v)...)
 	}
-	for _, node := range n.Nodes {
-		lines = append(lines, fmt.Sprintf("  node %s %-7s %s", node.ID, "("+node.Era+")", strings.Repeat("■", int(min(node.InFlight, 40)))))
+	lines = append(lines, "", "  "+summary(v), "  waiting to see: "+cmp.Or(strings.Join(s.lacks, "; "), "–"), "")
+	for i := range maxEvents {
+		line := ""
+		if i < len(s.events) {
+			line = s.events[i]
+		}
+		lines = append(lines, line)
 	}
-	return append(lines, "  last: "+n.Event, "  Ctrl-C ends the demo")
+	return append(lines, "  Ctrl-C ends the demo")
 }
 
-func summary(n failover.Snapshot) string {
-	return fmt.Sprintf("calls %d, failed %d, outcome unknown %d of %d once calls, retried %d, sessions migrated %d, lost %d",
-		n.Calls, n.Lost, n.Unknown, n.Once, n.Counters.Retried, n.Counters.Migrated, n.SessionsLost)
+// edgeLines show one region: itself, who answers its agents, and what it sees of the others.
+func edgeLines(region string, v view) []string {
+	e := v.edges[region]
+	own := e.sees[region]
+	return []string{
+		fmt.Sprintf("  %-9s %-10s %d/%d nodes   %s", region, cmp.Or(own.State, "?"), e.healthy, e.nodes, bars(v.rates[region])),
+		fmt.Sprintf("  %9s sees %s", "", others(region, e)),
+	}
 }
 
-// table prints the end of a demo.
-func (s *screen) table(r failover.Result) {
-	var updates int64
-	for _, sub := range r.Subscriptions {
-		updates += sub.Updates
+func others(region string, e edge) string {
+	var out []string
+	for _, other := range places() {
+		if other == region {
+			continue
+		}
+		o := e.sees[other]
+		out = append(out, fmt.Sprintf("%s %s %3.0f ms %s", other, cmp.Or(o.State, "?"), o.RTT, cmp.Or(o.Class, "?")))
 	}
-	s.say("")
-	s.say("%10s %8s %9s %18s %13s", "calls", "failed", "retried", "migrated sessions", "longest gap")
-	s.say("%10d %8d %9d %18d %13s", r.Calls, r.Lost, r.Counters.Retried, r.Counters.Migrated, round(r.Gap(1)))
-	s.say("")
-	s.say("%d kills, %d of them on a node with a call in flight; %d subscription updates arrived.", r.Faults, r.Busy, updates)
-	s.say("%d of %d calls must not happen twice: %d were cut and answered \"outcome unknown\" (%d had been executed), %d ran twice.",
-		r.Once, r.Calls, r.Unknown, r.UnknownExecuted, r.Duplicate)
-	s.say("A gap is the time from a kill to the answer of the last agent's first safe call sent after it.")
+	return strings.Join(out, "  ·  ")
 }
 
-func round(d time.Duration) string {
-	if d >= time.Second {
-		return fmt.Sprintf("%.2f s", d.Seconds())
+// perBar is how many answers per second one mark stands for.
+const perBar = 5
+
+// bars shows answers per second by the region that gave them, the most first.
+func bars(rates map[string]float64) string {
+	names := make([]string, 0, len(rates))
+	for region, n := range rates {
+		if n >= 0.5 {
+			names = append(names, region)
+		}
 	}
-	return fmt.Sprintf("%.0f ms", float64(d)/float64(time.Millisecond))
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rates[b], rates[a]), cmp.Compare(a, b)) })
+	for i, region := range names {
+		names[i] = fmt.Sprintf("%s %.0f/s %s", cmp.Or(region, "?"), rates[region], strings.Repeat("■", min(int(rates[region]/perBar)+1, 20)))
+	}
+	return cmp.Or(strings.Join(names, "  "), "no answers")
+}
+
+func summary(v view) string {
+	f := v.figures
+	return fmt.Sprintf("calls %d, safe ones failed %d, outcome unknown %d of %d once calls, sessions lost %d, updates %d",
+		f.Calls, f.SafeLost, f.Unknown, f.Once, f.SessionsLost, f.Updates)
+}
+
+// traffic says who answers whom, on one line.
+func traffic(v view) string {
+	var out []string
+	for _, region := range places() {
+		var by []string
+		for _, other := range places() {
+			if n := v.rates[region][other]; n >= 0.5 {
+				by = append(by, fmt.Sprintf("%s %.0f/s", other, n))
+			}
+		}
+		out = append(out, region+" ← "+cmp.Or(strings.Join(by, " + "), "nobody"))
+	}
+	return strings.Join(out, ", ")
 }
 
 func clock(d time.Duration) string {

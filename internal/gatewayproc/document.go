@@ -9,7 +9,8 @@ import (
 // gateways run side by side.
 func document(cfg Config) string {
 	var b strings.Builder
-	b.WriteString("name: gw-1\nregion: local\nlisten: {address: \"127.0.0.1:0\"}\nadmin: {address: \"127.0.0.1:0\"}\n")
+	fmt.Fprintf(&b, "name: %s\nregion: %s\n", cfg.Name, cfg.Region)
+	b.WriteString("listen: {address: \"127.0.0.1:0\"}\nadmin: {address: \"127.0.0.1:0\"}\n")
 	b.WriteString(cfg.Gateway)
 	b.WriteString("services:\n  - name: tools\n    path: /mcp\n    discover:\n      - static:\n          nodes:\n")
 	for _, n := range cfg.Nodes {

@@ -4,6 +4,7 @@
 package gatewayproc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,8 +35,10 @@ type Node struct{ ID, URL string }
 // Config describes one gateway process with one service, at /mcp.
 type Config struct {
 	Binary  string // the quorate binary
-	Dir     string // the configuration file is written here
-	Nodes   []Node // at least one
+	Dir     string // the configuration file is written here, as NAME.yaml
+	Name    string // of the gateway, default "gw-1"
+	Region  string // default "local"
+	Nodes   []Node // of its region, at least one
 	Service string // more YAML of the service, indented by four spaces; "" adds none
 	Gateway string // more YAML of the gateway, not indented; "" adds none
 	Env     []string
@@ -49,15 +52,17 @@ type Config struct {
 type Gateway struct {
 	process       *child.Process
 	listen, admin string
+	region        string
 	nodes         int
 	http          *http.Client
 }
 
-// Start starts a gateway and waits until it serves and has verified every node.
+// Start starts a gateway and waits until it serves and has verified every node of its region.
 func Start(ctx context.Context, group *child.Group, cfg Config) (*Gateway, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	file := filepath.Join(cfg.Dir, "quorate.yaml")
+	cfg.Name, cfg.Region = cmp.Or(cfg.Name, "gw-1"), cmp.Or(cfg.Region, "local")
+	file := filepath.Join(cfg.Dir, cfg.Name+".yaml")
 	if err := os.WriteFile(file, []byte(document(cfg)), 0o600); err != nil {
 		return nil, fmt.Errorf("gatewayproc: %w", err)
 	}
@@ -74,7 +79,7 @@ func Start(ctx context.Context, group *child.Group, cfg Config) (*Gateway, error
 		p.Kill()
 		return nil, fmt.Errorf("gatewayproc: ready line %q: %w", line, err)
 	}
-	g := &Gateway{process: p, listen: ready.Listen, admin: ready.Admin, nodes: len(cfg.Nodes), http: &http.Client{
+	g := &Gateway{process: p, listen: ready.Listen, admin: ready.Admin, region: cfg.Region, nodes: len(cfg.Nodes), http: &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}}
 	if err := g.AwaitHealthy(ctx); err != nil {
@@ -90,10 +95,13 @@ func (g *Gateway) URL() string { return "http://" + g.listen + "/mcp" }
 // PID is the gateway's process id.
 func (g *Gateway) PID() int { return g.process.PID() }
 
+// Done is closed when the process has ended.
+func (g *Gateway) Done() <-chan struct{} { return g.process.Done() }
+
 // Stop ends the gateway as an orchestrator does, with SIGTERM, and returns how it ended.
 func (g *Gateway) Stop() error { return g.process.Terminate(10 * time.Second) }
 
-// AwaitHealthy waits until every node of the configuration is healthy, or ctx ends.
+// AwaitHealthy waits until every node of the gateway's region is healthy, or ctx ends.
 func (g *Gateway) AwaitHealthy(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -123,6 +131,9 @@ func (g *Gateway) healthy(ctx context.Context) (healthy int, said string, err er
 	}
 	for _, s := range status.Services {
 		for _, n := range s.Nodes {
+			if n.Region != g.region {
+				continue
+			}
 			said += n.ID + "=" + n.State + " "
 			if n.State == "healthy" {
 				healthy++

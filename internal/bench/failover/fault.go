@@ -21,43 +21,20 @@ const (
 
 // faults does one fault after the other, each when every node takes traffic again.
 func (r *run) faults(ctx context.Context) error {
-	var end <-chan time.Time
-	if r.cfg.For > 0 {
-		end = time.After(r.cfg.For)
-	}
-	for i := 0; r.cfg.Kills == 0 || i < r.cfg.Kills; i++ {
-		select {
-		case <-end:
-			return nil
-		case <-ctx.Done():
-			return r.ended(ctx)
-		case <-time.After(jitter(r.rnd, r.cfg.Pause)):
+	for i := range r.cfg.Kills {
+		if err := pause(ctx, jitter(r.rnd, r.cfg.Pause)); err != nil {
+			return err
 		}
 		if err := r.fault(ctx, i); err != nil {
 			return err
 		}
 		over := time.Now()
 		if err := r.awaitHealthy(ctx); err != nil {
-			return r.orEnded(ctx, err)
+			return err
 		}
 		r.returns = append(r.returns, time.Since(over))
 	}
 	return nil
-}
-
-// ended is how a run without a number of kills is meant to end.
-func (r *run) ended(ctx context.Context) error {
-	if r.cfg.Kills == 0 {
-		return nil
-	}
-	return context.Cause(ctx)
-}
-
-func (r *run) orEnded(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return r.ended(ctx)
-	}
-	return err
 }
 
 // fault hits one node, waits for the gap to end and brings the node back.
@@ -65,18 +42,16 @@ func (r *run) fault(ctx context.Context, i int) error {
 	nodes := r.pool.Nodes()
 	victim := nodes[r.rnd.IntN(len(nodes))]
 	if i%unaimed != 0 {
-		victim = aim(ctx, victim, nodes)
+		victim = Aim(ctx, victim, nodes)
 	}
-	out := newOutage(time.Now(), len(r.agents))
-	r.rec.outage.Store(out)
+	out := r.load.Watch()
 	if err := r.hit(victim); err != nil {
 		return err
 	}
-	r.rec.alarm.raise()
+	r.load.Alarm()
 	if victim.InFlight() > 0 {
 		r.busy++
 	}
-	r.event.set("%s of node %s (pid %d, calls in flight: %d)", r.cfg.Fault, victim.ID, victim.PID(), victim.InFlight())
 	limit := time.NewTimer(gapLimit)
 	defer limit.Stop()
 	select {
@@ -84,8 +59,7 @@ func (r *run) fault(ctx context.Context, i int) error {
 	case <-limit.C:
 	case <-ctx.Done():
 	}
-	r.rec.outage.Store(nil)
-	gap := out.close(time.Now())
+	gap := out.Gap(time.Now())
 	if ctx.Err() == nil {
 		r.remember(out, gap)
 	}
@@ -93,18 +67,15 @@ func (r *run) fault(ctx context.Context, i int) error {
 }
 
 // remember keeps a gap, and of the longest who had it.
-func (r *run) remember(out *outage, gap time.Duration) {
+func (r *run) remember(out *Outage, gap time.Duration) {
 	if len(r.gaps) == 0 || gap > slices.Max(r.gaps) {
-		out.mu.Lock()
-		r.longest = out.last
-		out.mu.Unlock()
+		r.longest = out.story()
 	}
 	r.gaps = append(r.gaps, gap)
-	r.event.gap(gap)
 }
 
-// aim waits until the preferred node, or at last any, has a call in flight.
-func aim(ctx context.Context, preferred *pool.Node, nodes []*pool.Node) *pool.Node {
+// Aim waits up to a second until the preferred node, or at last any, has a call in flight, and returns it.
+func Aim(ctx context.Context, preferred *pool.Node, nodes []*pool.Node) *pool.Node {
 	limit := time.Now().Add(aimLimit)
 	for time.Now().Before(limit) && ctx.Err() == nil {
 		if preferred.InFlight() > 0 {

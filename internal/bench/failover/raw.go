@@ -34,10 +34,10 @@ type rawAgent struct {
 	session string // legacy only; "" means that a session has to be opened
 }
 
-func newRawAgent(url string, legacy bool) *rawAgent {
-	return &rawAgent{url: url, legacy: legacy, http: &http.Client{Transport: &http.Transport{
+func newRawAgent(url string, legacy bool, t *tally) *rawAgent {
+	return &rawAgent{url: url, legacy: legacy, http: &http.Client{Transport: counted{&http.Transport{
 		MaxIdleConnsPerHost: 1, DisableCompression: true,
-	}}}
+	}, t}}}
 }
 
 func (r *rawAgent) close() { r.http.CloseIdleConnections() }

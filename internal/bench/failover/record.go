@@ -43,7 +43,7 @@ const maxSamples = 10
 // recorder counts what all agents see.
 type recorder struct {
 	calls, onceCalls, lost, unknown, sessions atomic.Int64
-	outage                                    atomic.Pointer[outage]
+	outage                                    atomic.Pointer[Outage]
 	alarm                                     alarm
 	mu                                        sync.Mutex
 	samples                                   []string
@@ -113,52 +113,4 @@ func (a *alarm) raise() {
 		close(a.c)
 		a.c = nil
 	}
-}
-
-// outage measures the gap of one fault: from its moment to the answer of the last agent's first
-// safe call that was sent after it. A call that was already under way on another node does not
-// count: it says nothing about the fault. Every agent sends that call as soon as it can.
-type outage struct {
-	at   time.Time
-	done chan struct{} // closed when every agent has its answer
-
-	mu   sync.Mutex
-	seen []bool
-	left int
-	gap  time.Duration
-	last string // how the agent that ended the gap came to it
-}
-
-func newOutage(at time.Time, agents int) *outage {
-	return &outage{at: at, done: make(chan struct{}), seen: make([]bool, agents), left: agents}
-}
-
-func (o *outage) answer(a *agent, sent, got time.Time) {
-	if sent.Before(o.at) {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.seen[a.index] {
-		return
-	}
-	o.seen[a.index] = true
-	if gap := got.Sub(o.at); gap > o.gap {
-		o.gap = gap
-		o.last = fmt.Sprintf("%s: its call under way, %s, ended after %v; its next one was sent at %v and answered at %v",
-			a.name, a.previous, a.previousEnd.Sub(o.at), sent.Sub(o.at), gap)
-	}
-	if o.left--; o.left == 0 {
-		close(o.done)
-	}
-}
-
-// close returns the gap; one that has not ended is as long as it lasted until now.
-func (o *outage) close(now time.Time) time.Duration {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.left > 0 {
-		return now.Sub(o.at)
-	}
-	return o.gap
 }

@@ -79,16 +79,25 @@ func (r *run) result(c Counters, frontErr error) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	res := r.load.Result(journal)
+	res.System, res.Fault, res.Seed = r.cfg.Front.Name(), r.cfg.Fault, r.cfg.Seed
+	res.Faults, res.Busy, res.Thawed, res.Longest = len(r.gaps), r.busy, r.thawed, r.longest
+	res.Gaps = slices.Sorted(slices.Values(r.gaps))
+	res.Returns = slices.Sorted(slices.Values(r.returns))
+	res.Counters, res.FrontErr = c, frontErr
+	return res, nil
+}
+
+// Result judges what the agents were told by the journals of all nodes that could have executed their
+// calls. It must follow Stop. What is about faults and fronts is left empty.
+func (l *Load) Result(journal []mcpnode.Entry) Result {
+	f := l.Figures()
 	res := Result{
-		System: r.cfg.Front.Name(), Fault: r.cfg.Fault, Seed: r.cfg.Seed,
-		Calls: r.rec.calls.Load(), Once: r.rec.onceCalls.Load(), Faults: len(r.gaps), Busy: r.busy, Thawed: r.thawed,
-		SafeLost: r.rec.lost.Load(), SessionsLost: r.rec.sessions.Load(),
-		Gaps: slices.Sorted(slices.Values(r.gaps)), Returns: slices.Sorted(slices.Values(r.returns)), Counters: c, Samples: r.rec.samples, FrontErr: frontErr,
-		Longest: r.longest,
+		Calls: f.Calls, Once: f.Once, Lost: f.SafeLost, SafeLost: f.SafeLost,
+		SessionsLost: f.SessionsLost, Samples: l.rec.samples,
 	}
-	res.Lost = res.SafeLost
 	runs := executions(journal)
-	for _, a := range r.agents {
+	for _, a := range l.agents {
 		for _, e := range a.effect {
 			res.judge(e, runs[e.id])
 		}
@@ -96,7 +105,7 @@ func (r *run) result(c Counters, frontErr error) (Result, error) {
 			res.Subscriptions = append(res.Subscriptions, sdk.subscription(a.name))
 		}
 	}
-	return res, nil
+	return res
 }
 
 func (s *sdkAgent) subscription(name string) Subscription {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/quorate/quorate/internal/child"
@@ -16,18 +15,14 @@ import (
 // run is one system under one fault.
 type run struct {
 	cfg     Config
-	rec     *recorder
 	rnd     *rand.Rand // the killer's; agents have their own
 	pool    *pool.Pool
-	agents  []*agent
+	load    *Load
 	gaps    []time.Duration
 	returns []time.Duration
 	longest string // who had the longest gap
 	busy    int    // faults that hit a node with a call in flight
 	thawed  int
-	event   eventLog
-	// counters are the last ones that the observer could read; only it uses them.
-	counters Counters
 }
 
 // Run starts nodes, front and agents, does the faults, stops everything and judges the calls by the
@@ -44,7 +39,7 @@ func Run(ctx context.Context, cfg Config) (Result, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	group := child.NewGroup()
 	defer group.Close()
-	r := &run{cfg: cfg, rec: &recorder{began: time.Now()}, rnd: rand.New(rand.NewPCG(cfg.Seed, 0))}
+	r := &run{cfg: cfg, rnd: rand.New(rand.NewPCG(cfg.Seed, 0))}
 	r.pool, err = pool.Start(ctx, group, pool.Config{Binary: cfg.Binary, Dir: dir, Nodes: cfg.Nodes, Log: cfg.Log})
 	if err != nil {
 		return Result{}, err
@@ -61,50 +56,25 @@ func (r *run) measure(ctx context.Context) (Result, error) {
 	if err := r.awaitHealthy(ctx); err != nil {
 		return Result{}, err
 	}
-	r.newAgents()
-	loadCtx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // agents end by stop, so that no call is cut
-	defer cancel()
-	stop := make(chan struct{})
-	var load, watch sync.WaitGroup
-	for _, a := range r.agents {
-		load.Go(func() { a.run(loadCtx, stop) })
+	var err error
+	r.load, err = NewLoad(LoadConfig{
+		Sites: []Site{{URL: r.cfg.Front.URL(), Agents: r.cfg.Agents}}, Think: r.cfg.Think, Seed: r.cfg.Seed,
+	})
+	if err != nil {
+		return Result{}, err
 	}
-	watching, stopWatching := context.WithCancel(ctx)
-	watch.Go(func() { r.observe(watching) })
-	err := r.faults(ctx)
+	r.load.Start(ctx)
+	err = r.faults(ctx)
 	if err == nil {
-		err = r.settle(context.WithoutCancel(ctx)) // also after Ctrl-C: the verdict needs it
+		err = r.settle(ctx)
 	}
-	counters, cerr := r.cfg.Front.Counters(context.WithoutCancel(ctx))
-	close(stop)
-	load.Wait()
-	stopWatching()
-	watch.Wait()
+	counters, cerr := r.cfg.Front.Counters(ctx)
+	r.load.Stop()
 	stopErr := r.cfg.Front.Stop()
 	if err != nil {
 		return Result{}, errors.Join(err, stopErr)
 	}
 	return r.result(counters, errors.Join(cerr, stopErr))
-}
-
-// newAgents mixes the kinds, so that no kind is first at everything.
-func (r *run) newAgents() {
-	add := func(kind string, n int, make func() caller) {
-		for i := range n {
-			r.agents = append(r.agents, &agent{
-				name: fmt.Sprintf("%s-%d", kind, i), caller: make(), think: r.cfg.Think, rec: r.rec,
-			})
-		}
-	}
-	url, m := r.cfg.Front.URL(), r.cfg.Agents
-	add("modern-sdk", m.ModernSDK, func() caller { return newSDKAgent(url, false) })
-	add("legacy-sdk", m.LegacySDK, func() caller { return newSDKAgent(url, true) })
-	add("modern-raw", m.ModernRaw, func() caller { return newRawAgent(url, false) })
-	add("legacy-raw", m.LegacyRaw, func() caller { return newRawAgent(url, true) })
-	r.rnd.Shuffle(len(r.agents), func(i, j int) { r.agents[i], r.agents[j] = r.agents[j], r.agents[i] })
-	for i, a := range r.agents {
-		a.index, a.rnd = i, rand.New(rand.NewPCG(r.cfg.Seed, uint64(i)+1))
-	}
 }
 
 // settle lets the load go on for a moment after the last fault: a duplicate would come late, and a

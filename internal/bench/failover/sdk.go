@@ -27,8 +27,8 @@ type sdkAgent struct {
 	silent  time.Duration // since the last update, when the agent ended
 }
 
-func newSDKAgent(url string, legacy bool) *sdkAgent {
-	return &sdkAgent{url: url, legacy: legacy, http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4}}}
+func newSDKAgent(url string, legacy bool, t *tally) *sdkAgent {
+	return &sdkAgent{url: url, legacy: legacy, http: &http.Client{Transport: counted{&http.Transport{MaxIdleConnsPerHost: 4}, t}}}
 }
 
 func (s *sdkAgent) close() {

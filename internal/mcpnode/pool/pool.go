@@ -106,7 +106,7 @@ func newNode(group *child.Group, cfg Config, s Spec) (*Node, error) {
 	if n.gauge, err = mcpnode.OpenGauge(n.file("gauge")); err != nil {
 		return nil, err
 	}
-	if n.address, n.reserved, err = reserve(); err != nil {
+	if n.address, n.reserved, err = Reserve(); err != nil {
 		n.gauge.Close()
 		return nil, err
 	}

@@ -18,10 +18,10 @@ const (
 
 var errNoPort = errors.New("pool: no free port in 20000..31999")
 
-// reserve finds a port that nothing listens on and keeps other pools, also of other processes, from
-// choosing it until the closer is closed. A name in the abstract socket namespace is the mark: it
+// Reserve finds a loopback port that nothing listens on and keeps other pools, also of other processes,
+// from choosing it until the closer is closed. A name in the abstract socket namespace is the mark: it
 // needs no file and goes with its process.
-func reserve() (address string, mark io.Closer, err error) {
+func Reserve() (address string, mark io.Closer, err error) {
 	at := rand.IntN(ports)
 	for i := range ports {
 		port := firstPort + (at+i)%ports

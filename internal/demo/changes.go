@@ -1,0 +1,41 @@
+package demo
+
+import "fmt"
+
+// changes says what differs between two looks: nodes that came or went, states and classes of regions.
+func changes(before, after view) []string {
+	var out []string
+	for _, at := range places() {
+		b, a := before.edges[at], after.edges[at]
+		if b.healthy != a.healthy && b.nodes > 0 {
+			out = append(out, fmt.Sprintf("%s: %d of %d nodes healthy", at, a.healthy, a.nodes))
+		}
+		for _, of := range places() {
+			out = append(out, change(at, b.sees[of], a.sees[of])...)
+		}
+	}
+	return out
+}
+
+// change says how one region changed in another's eyes, or in its own. The first look is no change.
+func change(at string, b, a regionStatus) []string {
+	if b.Name == "" || a.Name == "" {
+		return nil
+	}
+	who := at + " sees " + a.Name
+	if at == a.Name {
+		who = at + " is"
+	}
+	var out []string
+	if b.State != a.State {
+		why := ""
+		if a.Cause != "" {
+			why = " (" + a.Cause + ")"
+		}
+		out = append(out, fmt.Sprintf("%s %s, was %s%s", who, a.State, b.State, why))
+	}
+	if b.Class != a.Class && at != a.Name {
+		out = append(out, fmt.Sprintf("%s as %s, was %s (%.0f ms)", who, a.Class, b.Class, a.RTT))
+	}
+	return out
+}

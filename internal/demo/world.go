@@ -1,0 +1,217 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+
+	"github.com/quorate/quorate/internal/bench/failover"
+	"github.com/quorate/quorate/internal/child"
+	"github.com/quorate/quorate/internal/gatewayproc"
+	"github.com/quorate/quorate/internal/mcpnode"
+	"github.com/quorate/quorate/internal/mcpnode/pool"
+)
+
+// world is three regions on loopback: in each a pool of nodes and a gateway, and between them links.
+type world struct {
+	binary, dir string
+	log         io.Writer
+	group       *child.Group
+	rnd         *rand.Rand
+	pools       map[string]*pool.Pool
+	gateways    map[string]*gatewayproc.Gateway
+	links       links
+	dead        map[*pool.Node]bool
+	victim      *pool.Node // of the next kill
+	reserved    []io.Closer
+	over        chan struct{} // closed when a gateway ended
+}
+
+// newWorld starts everything; close must be called, also after an error.
+func newWorld(ctx context.Context, cfg Config, dir string, log io.Writer) (*world, error) {
+	w := &world{
+		binary: cfg.Binary, dir: dir, log: log, group: child.NewGroup(), rnd: rand.New(rand.NewPCG(cfg.Seed, 0)),
+		pools: map[string]*pool.Pool{}, gateways: map[string]*gatewayproc.Gateway{}, dead: map[*pool.Node]bool{},
+		over: make(chan struct{}),
+	}
+	for _, region := range places() {
+		p, err := pool.Start(ctx, w.group, pool.Config{Binary: cfg.Binary, Dir: dir, Nodes: specs(region), Log: log})
+		if err != nil {
+			return w, err
+		}
+		w.pools[region] = p
+	}
+	peers, err := w.reserve()
+	if err != nil {
+		return w, err
+	}
+	if w.links, err = newLinks(peers, cfg.Seed); err != nil {
+		return w, err
+	}
+	return w, w.startGateways(ctx, peers)
+}
+
+// reserve finds an address for each gateway's peer listener: the links to it are made before it starts.
+func (w *world) reserve() (map[string]string, error) {
+	peers := map[string]string{}
+	for _, region := range places() {
+		address, mark, err := pool.Reserve()
+		if err != nil {
+			return nil, err
+		}
+		peers[region], w.reserved = address, append(w.reserved, mark)
+	}
+	return peers, nil
+}
+
+// startGateways starts them together, as each waits until its nodes are verified.
+func (w *world) startGateways(ctx context.Context, peers map[string]string) error {
+	ids, err := issue(w.dir)
+	if err != nil {
+		return err
+	}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed error
+	for _, region := range places() {
+		cfg := gatewayproc.Config{
+			Binary: w.binary, Dir: w.dir, Name: gatewayName(region), Region: region, Log: w.log,
+			Gateway: gatewayYAML(region, peers[region], ids[region], w.links), Service: serviceYAML,
+		}
+		for _, n := range w.pools[region].Nodes() {
+			cfg.Nodes = append(cfg.Nodes, gatewayproc.Node{ID: n.ID, URL: n.URL()})
+		}
+		all.Go(func() {
+			g, err := gatewayproc.Start(ctx, w.group, cfg)
+			mu.Lock()
+			defer mu.Unlock()
+			if failed = errors.Join(failed, err); err == nil {
+				w.gateways[region] = g
+			}
+		})
+	}
+	all.Wait()
+	if failed == nil {
+		w.guard()
+	}
+	return failed
+}
+
+// guard closes over when the first gateway ends.
+func (w *world) guard() {
+	var once sync.Once
+	for _, g := range w.gateways {
+		go func() {
+			<-g.Done()
+			once.Do(func() { close(w.over) })
+		}()
+	}
+}
+
+// ended is closed when a gateway has ended.
+func (w *world) ended() <-chan struct{} { return w.over }
+
+// aim chooses the victim of a kill: a node that has a call in flight, if one soon has.
+func (w *world) aim(ctx context.Context, d deed) {
+	if d.verb == kill {
+		nodes := w.pools[d.at].Nodes()
+		w.victim = failover.Aim(ctx, nodes[w.rnd.IntN(len(nodes))], nodes)
+	}
+}
+
+// do does a deed and says what it was.
+func (w *world) do(ctx context.Context, d deed) (what string, err error) {
+	what = d.String()
+	switch d.verb {
+	case kill:
+		n := w.victim
+		w.kill(n)
+		what = fmt.Sprintf("SIGKILL of node %s (%s, pid %d, calls in flight: %d)", n.ID, n.Era, n.PID(), n.InFlight())
+	case killAll:
+		for _, n := range w.pools[d.at].Nodes() {
+			w.kill(n)
+		}
+	case start:
+		err = w.start(ctx, d.at)
+	case slow:
+		w.links.slow(d.at, d.to, d.rtt)
+	case cut:
+		w.links.cut(d.at)
+	case heal:
+		err = w.links.heal(d.at)
+	}
+	return what, err
+}
+
+func (w *world) kill(n *pool.Node) {
+	n.Kill()
+	w.dead[n] = true
+}
+
+// start starts what is dead in a region.
+func (w *world) start(ctx context.Context, region string) error {
+	for _, n := range w.pools[region].Nodes() {
+		if !w.dead[n] {
+			continue
+		}
+		if err := n.Start(ctx); err != nil {
+			return err
+		}
+		delete(w.dead, n)
+	}
+	return nil
+}
+
+// restore brings everything back that a script which was broken off left undone.
+func (w *world) restore(ctx context.Context) error {
+	var failed error
+	for _, region := range places() {
+		failed = errors.Join(failed, w.links.heal(region), w.start(ctx, region))
+	}
+	w.links.home()
+	return failed
+}
+
+func (w *world) journal() ([]mcpnode.Entry, error) {
+	var all []mcpnode.Entry
+	for _, p := range w.pools {
+		entries, err := p.Journal()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	return all, nil
+}
+
+// stop ends the gateways in their orderly way, together: one that waits for another must not wait for long.
+func (w *world) stop() error {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	var failed error
+	for region, g := range w.gateways {
+		all.Go(func() {
+			if err := g.Stop(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = errors.Join(failed, fmt.Errorf("the gateway of %s did not stop in order: %w", region, err))
+			}
+		})
+	}
+	all.Wait()
+	return failed
+}
+
+func (w *world) close() {
+	w.links.close()
+	for _, p := range w.pools {
+		p.Close()
+	}
+	w.group.Close()
+	for _, mark := range w.reserved {
+		_ = mark.Close()
+	}
+}
