@@ -17,15 +17,20 @@ import "time"
 
 // Config is one gateway's whole configuration. It is never changed after Load returned it.
 type Config struct {
-	Name      string    `yaml:"name" required:"true" is:"name" example:"gw-1" restart:"true" doc:"This gateway's name, unique in its fleet."`
-	Region    string    `yaml:"region" required:"true" is:"name" example:"us-east" restart:"true" doc:"The failure domain this gateway and its nodes are in."`
-	DataDir   string    `yaml:"data_dir" is:"directory" example:"/var/lib/quorate" restart:"true" doc:"Directory for state that outlives the process. Empty: everything lives in memory."`
-	Listen    Listen    `yaml:"listen" doc:"The listener that agents talk to."`
-	Admin     Admin     `yaml:"admin" doc:"The listener for operators: metrics, liveness, readiness and status."`
-	Shutdown  Shutdown  `yaml:"shutdown" doc:"What happens on SIGTERM."`
-	Log       Log       `yaml:"log" doc:"The log: JSON lines on standard error."`
-	Telemetry Telemetry `yaml:"telemetry" doc:"OpenTelemetry export. Metrics are always on the admin listener."`
-	Services  []Service `yaml:"services" required:"true" example:"a list with one entry per MCP server, such as - name: tools" min:"1" max:"1000" doc:"The logical MCP servers that this gateway fronts."`
+	Name      string            `yaml:"name" required:"true" is:"name" example:"gw-1" restart:"true" doc:"This gateway's name, unique in its fleet."`
+	Region    string            `yaml:"region" required:"true" is:"name" example:"us-east" restart:"true" doc:"The failure domain this gateway and its nodes are in."`
+	DataDir   string            `yaml:"data_dir" is:"directory" example:"/var/lib/quorate" restart:"true" doc:"Directory for state that outlives the process. Empty: everything lives in memory."`
+	Listen    Listen            `yaml:"listen" doc:"The listener that agents talk to."`
+	Admin     Admin             `yaml:"admin" doc:"The listener for operators: metrics, liveness, readiness and status."`
+	Shutdown  Shutdown          `yaml:"shutdown" doc:"What happens on SIGTERM."`
+	Log       Log               `yaml:"log" doc:"The log: JSON lines on standard error."`
+	Telemetry Telemetry         `yaml:"telemetry" doc:"OpenTelemetry export. Metrics are always on the admin listener."`
+	Peer      Peer              `yaml:"peer" doc:"How this gateway and those of other regions know each other."`
+	Regions   map[string]Region `yaml:"regions" is:"name" max:"63" doc:"The other regions, by name."`
+	Classes   Classes           `yaml:"classes" doc:"Latency classes: the round trips between this gateway and a region that requests tolerate."`
+	Failover  Failover          `yaml:"failover" doc:"Regional failover: when a region's traffic is moved, and how it comes back."`
+	Routes    []TopRoute        `yaml:"routes" max:"1000" doc:"Rules for requests of several services. They come after a service's own."`
+	Services  []Service         `yaml:"services" required:"true" example:"a list with one entry per MCP server, such as - name: tools" min:"1" max:"1000" doc:"The logical MCP servers that this gateway fronts."`
 
 	source source
 }

@@ -54,6 +54,8 @@ func (d decoder) value(field reflect.Value, k *Key, path string, n *yaml.Node) {
 		d.section(field, k.Keys, path, n)
 	case KindList, KindTexts:
 		d.list(field, k, path, n)
+	case KindMap, KindWords:
+		d.named(field, k, path, n)
 	default:
 		d.scalar(field, k, path, n)
 	}
@@ -89,6 +91,61 @@ func (d decoder) list(field reflect.Value, k *Key, path string, n *yaml.Node) {
 		d.entry(list.Index(i), k, at, entry)
 	}
 	field.Set(list)
+}
+
+// named fills a mapping whose names are the operator's.
+func (d decoder) named(field reflect.Value, k *Key, path string, n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		d.add(path, "is "+shape(n)+", not a section of names", "a section with one entry per name")
+		return
+	}
+	if most, err := strconv.Atoi(k.Max); err == nil && len(n.Content) > 2*most {
+		d.add(path, fmt.Sprintf("has %d entries", len(n.Content)/2), "at most "+k.Max)
+		return
+	}
+	all := reflect.MakeMap(field.Type())
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i], n.Content[i+1]
+		at := join(path, keyText(name))
+		if first, ok := d.lines[at]; ok {
+			d.addAt(name.Line, at, "is given twice, first in line "+strconv.Itoa(first), "it once")
+			continue
+		}
+		d.lines[at] = name.Line
+		if f := k.badName(name.Value); f != nil {
+			d.add(at, f.what, f.write)
+			continue
+		}
+		entry := reflect.New(field.Type().Elem()).Elem()
+		d.namedEntry(entry, k, at, value)
+		all.SetMapIndex(reflect.ValueOf(name.Value), entry)
+	}
+	field.Set(all)
+}
+
+// badName reports a name that is none; those of texts are judged by what they name.
+func (k *Key) badName(name string) *fault {
+	if k.Kind == KindMap {
+		return forms(k.Form)(name)
+	}
+	return nil
+}
+
+// namedEntry: an empty section has its defaults, an empty text is one.
+func (d decoder) namedEntry(v reflect.Value, k *Key, path string, n *yaml.Node) {
+	switch {
+	case !d.plain(path, n):
+	case k.Kind == KindWords && n.Kind == yaml.ScalarNode && n.Value == "":
+	case k.Kind == KindWords:
+		text := *k
+		text.Kind = KindText
+		d.scalar(v, &text, path, n)
+	default:
+		setDefaults(v, k.Keys)
+		if !isEmpty(n) {
+			d.section(v, k.Keys, path, n)
+		}
+	}
 }
 
 func (d decoder) entry(v reflect.Value, k *Key, path string, n *yaml.Node) {
@@ -145,6 +202,10 @@ func (d decoder) required(v reflect.Value, keys []Key, path string) {
 		case k.Kind == KindList:
 			for j := range field.Len() {
 				d.required(field.Index(j), k.Keys, fmt.Sprintf("%s[%d]", at, j))
+			}
+		case k.Kind == KindMap:
+			for _, name := range field.MapKeys() {
+				d.required(field.MapIndex(name), k.Keys, join(at, name.String()))
 			}
 		}
 	}

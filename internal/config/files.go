@@ -31,6 +31,7 @@ func (c *Config) checkFiles(r *report) {
 	} else if err != nil && c.DataDir != "" && !errors.Is(err, fs.ErrNotExist) {
 		r.add("data_dir", show(c.DataDir)+" cannot be used: "+reason(err), "the name of a directory that this user can reach")
 	}
+	c.checkPeerFiles(r)
 	r.checkKeyPair("listen.tls", c.Listen.TLS.CertFile, c.Listen.TLS.KeyFile)
 	r.checkKeyPair("admin.tls", c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile)
 	if name := c.Admin.TLS.ClientCAFile; name != "" {

@@ -151,6 +151,17 @@ func checkOrigin(s string) *fault {
 	return nil
 }
 
+// isToken reports whether s can be the name of a header field (RFC 9110 section 5.6.2).
+func isToken(s string) bool {
+	return s != "" && len(s) <= 128 && strings.Trim(strings.ToLower(s), "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") == ""
+}
+
+// globMatches applies a pattern that was checked.
+func globMatches(pattern, name string) bool {
+	g, err := route.CompileGlob(pattern)
+	return err == nil && g.Match(name)
+}
+
 func checkFileName(s string) *fault {
 	if len(s) > 4096 || strings.ContainsRune(s, 0) {
 		return &fault{show(s) + " is not a file name", "a path of at most 4096 bytes without NUL"}

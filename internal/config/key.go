@@ -20,6 +20,8 @@ const (
 	KindSwitch               // true or false
 	KindDuration             // a number with a unit, such as 5s
 	KindSize                 // a number of bytes, such as 4MiB
+	KindMap                  // sections by a name of the operator's
+	KindWords                // text values by a name of the operator's
 )
 
 // Key describes one key of the file: the single source of the decoder, the generated
@@ -75,7 +77,9 @@ func keysOf(t reflect.Type, prefix string, env bool) []Key {
 		case KindList:
 			k.Keys = keysOf(f.Type.Elem(), k.Path+"[]", false)
 			k.OneOf = f.Type.Elem().Field(0).Type.Kind() == reflect.Pointer
-		case KindTexts:
+		case KindMap:
+			k.Keys = keysOf(f.Type.Elem(), k.Path+".NAME", false)
+		case KindTexts, KindWords:
 		default:
 			if env {
 				k.Env = envName(k.Path)
@@ -96,6 +100,11 @@ func kindOf(t reflect.Type) Kind {
 		return KindSection
 	}
 	switch t.Kind() {
+	case reflect.Map:
+		if t.Elem().Kind() == reflect.Struct {
+			return KindMap
+		}
+		return KindWords
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Struct {
 			return KindList

@@ -67,7 +67,7 @@ func TestProblems(t *testing.T) {
 			`quorate.yaml:3: services: is empty; write services: a list with one entry per MCP server, such as - name: tools`,
 		}},
 		{"a list", "- a\n", nil, []string{
-			`quorate.yaml:1: file: is a list, not a section of keys; write keys below it: name, region, data_dir, listen, admin, shutdown, log, telemetry or services`,
+			`quorate.yaml:1: file: is a list, not a section of keys; write keys below it: name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
 		}},
 		{"wrong shapes", head + tail + "listen: 8080\nadmin: [a]\nlog: {level: {a: b}}\n", nil, []string{
 			`quorate.yaml:7: listen: is a number, not a section of keys; write keys below it: address, tls, allowed_hosts, allowed_origins, max_body, header_timeout, body_timeout or idle_timeout`,
@@ -94,7 +94,7 @@ func TestProblems(t *testing.T) {
 		{"unknown words", good + "    routes: [{match: {tool: a}, retry_class: twice}]\nlog: {level: loud}\nzzz: 1\n", nil, []string{
 			`quorate.yaml:7: services[0].routes[0].retry_class: "twice" is not one of the words known here; write once, retry or hedge`,
 			`quorate.yaml:8: log.level: "loud" is not one of the words known here; write debug, info, warn or error`,
-			`quorate.yaml:9: zzz: is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry or services`,
+			`quorate.yaml:9: zzz: is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
 		}},
 		{"duplicates", good + "name: gw-2\n", nil, []string{
 			`quorate.yaml:7: name: is given twice, first in line 1; write it once`,
@@ -122,9 +122,9 @@ func TestProblems(t *testing.T) {
 			`quorate.yaml:4: listen."<<": is not a known key; write address, tls, allowed_hosts, allowed_origins, max_body, header_timeout, body_timeout or idle_timeout`,
 		}},
 		{"odd keys", good + "[a]: 1\n? {b: c}\n: 2\n\"x\\ny\": 3\n", nil, []string{
-			`quorate.yaml:7: (a list): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry or services`,
-			`quorate.yaml:8: (a section of keys): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry or services`,
-			`quorate.yaml:10: "x\ny": is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry or services`,
+			`quorate.yaml:7: (a list): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
+			`quorate.yaml:8: (a section of keys): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
+			`quorate.yaml:10: "x\ny": is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
 		}},
 		{"open admin", good + "admin: {address: \":9090\"}\n", nil, []string{
 			`quorate.yaml:7: admin.address: ":9090" is open to other machines without authentication; write a loopback address such as 127.0.0.1:9090, or set admin.token_file or admin.tls.client_ca_file`,

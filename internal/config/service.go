@@ -7,6 +7,9 @@ type Service struct {
 	Name     string     `yaml:"name" required:"true" is:"name" example:"tools" doc:"The service's name, unique in this file."`
 	Path     string     `yaml:"path" required:"true" is:"path" example:"/mcp" doc:"The URL path that agents use, unique in this file. It must match exactly."`
 	Discover []Discover `yaml:"discover" required:"true" min:"1" max:"64" example:"[{static: {nodes: [{id: a, url: \"http://127.0.0.1:9001/mcp\"}]}}]" doc:"Where the service's nodes come from. A source can only propose nodes: each is verified by an MCP round trip before it gets traffic."`
+	Class    string     `yaml:"class" default:"medium" enum:"fast,medium,slow" doc:"Latency class of requests without a route that gives one."`
+	Spill    string     `yaml:"spill" default:"any" enum:"strict,next,any" doc:"Which slower regions such requests may use: none, those one class slower, or all."`
+	Limits   Limits     `yaml:"limits" doc:"What the service's pool in this region has in flight, by latency class."`
 	Checks   Checks     `yaml:"checks" doc:"Active health checks: a real MCP round trip."`
 	Attempt  Attempt    `yaml:"attempt" doc:"The bounds of one attempt on one node. None of them ever cuts a slow call on a node that still answers."`
 	Retry    Retry      `yaml:"retry" doc:"How many more attempts the service's requests may cost."`
@@ -91,16 +94,37 @@ const (
 	ClassHedge = "hedge"
 )
 
-// Route gives the requests it matches a retry class.
+// Route says what is wanted for the requests it matches.
 type Route struct {
-	Match      Match  `yaml:"match" required:"true" example:"{tool: \"charge_*\"}" doc:"The requests meant. Every pattern that is set must fit, and only one of tool, prompt and resource can be set. * stands for any run of characters, slashes too, ? for one, [a-z] for one of a set, and a backslash takes the next character as it is."`
-	RetryClass string `yaml:"retry_class" enum:"once,retry,hedge" doc:"What may be done after a failure: once (never sent again after a byte may have reached a node), retry, or hedge (also two at a time). Empty: as the method and the tool's annotations say."`
+	Match      Match         `yaml:"match" required:"true" example:"{tool: \"charge_*\"}" doc:"The requests meant. Every pattern that is set must fit, and only one of tool, prompt and resource can be set. * stands for any run of characters, slashes too, ? for one, [a-z] for one of a set, and a backslash takes the next character as it is."`
+	RetryClass string        `yaml:"retry_class" enum:"once,retry,hedge" doc:"What may be done after a failure: once (never sent again after a byte may have reached a node), retry, or hedge (also two at a time). Empty: as the method and the tool's annotations say."`
+	Class      string        `yaml:"class" enum:"fast,medium,slow" doc:"Latency class. Empty: the service's."`
+	Spill      string        `yaml:"spill" enum:"strict,next,any" doc:"Which slower regions may be used: none, those one class slower, or all. Empty: next if class is given, else the service's."`
+	Deadline   time.Duration `yaml:"deadline" default:"0s" min:"0s" max:"24h" doc:"Time from a request's arrival to the end of its answer, after which the agent gets an error. 0s: none. In a legacy session it does not count."`
+	Limit      int           `yaml:"limit" default:"0" min:"0" max:"1000000" doc:"Requests of this route in flight at once; one more gets error -32073. 0: no limit of its own."`
+}
+
+// TopRoute is a route for several services.
+type TopRoute struct {
+	Service    string        `yaml:"service" default:"*" is:"glob" example:"tools" doc:"Pattern of the services' names."`
+	Match      Match         `yaml:"match" required:"true" example:"{tool: \"charge_*\"}" doc:"The requests meant, as in a service's routes."`
+	RetryClass string        `yaml:"retry_class" enum:"once,retry,hedge" doc:"As in a service's routes."`
+	Class      string        `yaml:"class" enum:"fast,medium,slow" doc:"As in a service's routes."`
+	Spill      string        `yaml:"spill" enum:"strict,next,any" doc:"As in a service's routes."`
+	Deadline   time.Duration `yaml:"deadline" default:"0s" min:"0s" max:"24h" doc:"As in a service's routes."`
+	Limit      int           `yaml:"limit" default:"0" min:"0" max:"1000000" doc:"As in a service's routes, for each service."`
+}
+
+// Route returns the route as one service has it.
+func (t TopRoute) Route() Route {
+	return Route{Match: t.Match, RetryClass: t.RetryClass, Class: t.Class, Spill: t.Spill, Deadline: t.Deadline, Limit: t.Limit}
 }
 
 // Match holds a route's patterns; at least one is set.
 type Match struct {
-	Tool     string `yaml:"tool" is:"glob" example:"charge_*" doc:"Pattern of the tool's name in tools/call."`
-	Prompt   string `yaml:"prompt" is:"glob" example:"draft_*" doc:"Pattern of the prompt's name in prompts/get."`
-	Resource string `yaml:"resource" is:"glob" example:"file:///*" doc:"Pattern of the URI in resources/read, subscribe and unsubscribe."`
-	Method   string `yaml:"method" is:"glob" example:"tools/*" doc:"Pattern of the JSON-RPC method."`
+	Tool     string            `yaml:"tool" is:"glob" example:"charge_*" doc:"Pattern of the tool's name in tools/call."`
+	Prompt   string            `yaml:"prompt" is:"glob" example:"draft_*" doc:"Pattern of the prompt's name in prompts/get."`
+	Resource string            `yaml:"resource" is:"glob" example:"file:///*" doc:"Pattern of the URI in resources/read, subscribe and unsubscribe."`
+	Method   string            `yaml:"method" is:"glob" example:"tools/*" doc:"Pattern of the JSON-RPC method."`
+	Header   map[string]string `yaml:"header" is:"glob" max:"8" example:"eu-*" doc:"Patterns by header field, such as Mcp-Param-Region for a tool's argument that is mirrored there. Every one must fit the field's first value."`
 }

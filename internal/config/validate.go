@@ -14,6 +14,10 @@ func (c *Config) check(r *report) {
 	if c.Listen.Address == c.Admin.Address && !strings.HasSuffix(c.Admin.Address, ":0") {
 		r.add("admin.address", "is the address of listen too", "another port, such as 127.0.0.1:9090")
 	}
+	c.checkRegions(r)
+	for i := range c.Routes {
+		c.Routes[i].Match.check(r, fmt.Sprintf("routes[%d].match", i))
+	}
 	byName, byPath := map[string]string{}, map[string]string{}
 	for i := range c.Services {
 		s, at := &c.Services[i], fmt.Sprintf("services[%d]", i)
@@ -101,6 +105,11 @@ func (m Match) check(r *report, at string) {
 	for _, p := range []struct{ key, pattern string }{{"tool", m.Tool}, {"prompt", m.Prompt}, {"resource", m.Resource}} {
 		if p.pattern != "" {
 			set = append(set, p.key)
+		}
+	}
+	for name := range m.Header {
+		if !isToken(name) {
+			r.add(at+".header."+name, show(name)+" is not a header field", "a name such as Mcp-Param-Region")
 		}
 	}
 	if len(set) > 1 {

@@ -50,8 +50,11 @@ func sections(b *strings.Builder, keys []config.Key) {
 			continue
 		}
 		path := k.Path
-		if k.Kind == config.KindList {
+		switch k.Kind {
+		case config.KindList:
 			path += "[]"
+		case config.KindMap:
+			path += ".NAME"
 		}
 		fmt.Fprintf(b, "\n## %s\n\n%s%s\n\n", path, k.Doc, entries(k))
 		table(b, k.Keys)
@@ -65,7 +68,7 @@ func entries(k *config.Key) string {
 		return " Each entry has exactly one of these keys."
 	case k.Kind == config.KindList && k.Min != "":
 		return " At least one, at most " + k.Max + "."
-	case k.Kind == config.KindList:
+	case k.Kind == config.KindList, k.Kind == config.KindMap:
 		return " At most " + k.Max + "."
 	}
 	return ""
@@ -88,6 +91,10 @@ func value(k *config.Key) string {
 		return "list"
 	case config.KindTexts:
 		return "list of texts"
+	case config.KindMap:
+		return "sections by name"
+	case config.KindWords:
+		return "patterns by name"
 	case config.KindSwitch:
 		return "`true` or `false`"
 	case config.KindNumber, config.KindDuration, config.KindSize:
@@ -114,7 +121,7 @@ func standard(k *config.Key) string {
 
 func meaning(k *config.Key) string {
 	doc := strings.ReplaceAll(k.Doc, "|", `\|`)
-	if k.Kind == config.KindTexts {
+	if k.Kind == config.KindTexts || k.Kind == config.KindWords {
 		doc += " At most " + k.Max + "."
 	}
 	if k.Env != "" {

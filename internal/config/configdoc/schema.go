@@ -27,7 +27,7 @@ type schema struct {
 	MaxProperties int                `json:"maxProperties,omitempty"`
 	Properties    map[string]*schema `json:"properties,omitempty"`
 	Required      []string           `json:"required,omitempty"`
-	Closed        *bool              `json:"additionalProperties,omitempty"`
+	Others        any                `json:"additionalProperties,omitempty"` // a schema, or false
 }
 
 // Forms of text that hold a number with a unit.
@@ -50,8 +50,7 @@ func schemaJSON(keys []config.Key) ([]byte, error) {
 }
 
 func section(keys []config.Key) *schema {
-	closed := false
-	s := &schema{Type: "object", Properties: map[string]*schema{}, Closed: &closed}
+	s := &schema{Type: "object", Properties: map[string]*schema{}, Others: false}
 	for i := range keys {
 		k := &keys[i]
 		s.Properties[k.Name] = property(k)
@@ -92,6 +91,10 @@ func shape(k *config.Key) *schema {
 		return s
 	case config.KindList:
 		return list(k)
+	case config.KindMap:
+		return &schema{Type: "object", Others: section(k.Keys), MaxProperties: number(k.Max)}
+	case config.KindWords:
+		return &schema{Type: "object", Others: &schema{Type: "string", Examples: []any{k.Example}}, MaxProperties: number(k.Max)}
 	case config.KindTexts:
 		return &schema{Type: "array", Items: &schema{Type: "string", Examples: []any{k.Example}}, MaxItems: number(k.Max)}
 	case config.KindNumber:
