@@ -35,6 +35,7 @@ func newRootCommand() *cobra.Command {
 	for _, cmd := range []*cobra.Command{
 		newServeCommand(),
 		newCheckCommand(),
+		newCACommand(),
 		newDemoCommand(),
 		newNodeCommand(),
 		newVersionCommand(),
