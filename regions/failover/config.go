@@ -26,7 +26,7 @@ type Config struct {
 	// It doubles with every further evacuation, up to MaxHoldDown, and halves again with every MaxHoldDown
 	// that passes well.
 	HoldDown time.Duration
-	// MaxHoldDown is HoldDown..7 d, default the larger of 60 min and HoldDown.
+	// MaxHoldDown is at most 7 d, default 60 min; where it is less than HoldDown, HoldDown counts.
 	MaxHoldDown time.Duration
 	// Ramp is how long traffic takes to return, from none to all; 1 ms..24 h, default 60 s.
 	Ramp time.Duration
@@ -66,7 +66,8 @@ func (c Config) WithDefaults() (Config, error) {
 	}
 	or(&c.Interval, 5*time.Second)
 	or(&c.HoldDown, 5*time.Minute)
-	or(&c.MaxHoldDown, max(time.Hour, c.HoldDown))
+	or(&c.MaxHoldDown, time.Hour)
+	c.MaxHoldDown = max(c.MaxHoldDown, c.HoldDown)
 	or(&c.Ramp, time.Minute)
 	or(&c.Evacuate, 30*time.Second)
 	or(&c.Timeout, 10*time.Second)
@@ -89,7 +90,7 @@ func (c Config) check() error {
 	const day = 24 * time.Hour
 	within("interval", c.Interval, 10*time.Millisecond, time.Hour)
 	within("hold-down", c.HoldDown, time.Millisecond, day)
-	within("largest hold-down", c.MaxHoldDown, c.HoldDown, 7*day)
+	within("largest hold-down", c.MaxHoldDown, time.Millisecond, 7*day)
 	within("ramp", c.Ramp, time.Millisecond, day)
 	within("evacuation", c.Evacuate, time.Millisecond, day)
 	within("timeout", c.Timeout, time.Millisecond, time.Hour)
