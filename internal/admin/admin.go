@@ -7,7 +7,7 @@
 //   - A request that reached a loopback address must name a loopback host (or an allowed one) in its
 //     Host header, else 403: a web page could otherwise point its own name here (DNS rebinding).
 //   - A request that a browser made for another site (Origin, Sec-Fetch-Site) gets 403.
-//   - /livez and /readyz are open on purpose: orchestrators probe them without credentials, and they
+//   - /livez, /readyz, /ready and /health are open on purpose: orchestrators probe them without credentials, and they
 //     tell no more than which service has no node.
 //   - Every other path, unknown ones too, needs the bearer token or a verified client certificate
 //     when either is configured; one of the two is enough. Without credentials 401, with wrong 403.
@@ -33,6 +33,10 @@ type Config struct {
 	Status func() Status
 	// Ready returns why this gateway cannot serve; none means ready. Required.
 	Ready func() []string
+	// Regions gathers the answer of /v1/regions, and Order carries an operator's order out: both or neither.
+	// Default: there are no such paths.
+	Regions func() []Region
+	Order   func(Order) error
 	// Metrics answers /metrics. Required.
 	Metrics http.Handler
 	// Token lets its bearers in. Default: no token.
@@ -49,6 +53,7 @@ type Config struct {
 var (
 	errNoStatus  = errors.New("admin: new: Status is required")
 	errNoReady   = errors.New("admin: new: Ready is required")
+	errHalf      = errors.New("admin: new: Regions and Order belong together")
 	errNoMetrics = errors.New("admin: new: Metrics is required")
 )
 
@@ -59,6 +64,8 @@ func New(c Config) (http.Handler, error) {
 		return nil, errNoStatus
 	case c.Ready == nil:
 		return nil, errNoReady
+	case (c.Regions == nil) != (c.Order == nil):
+		return nil, errHalf
 	case c.Metrics == nil:
 		return nil, errNoMetrics
 	}

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	_ "embed" // the API's description
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -23,12 +25,75 @@ type handler struct {
 }
 
 func routes(c Config) map[string]*route {
-	return map[string]*route{
-		"/livez":     get(true, live),
-		"/readyz":    get(true, ready(c.Ready)),
-		"/metrics":   get(false, c.Metrics.ServeHTTP),
-		"/v1/status": get(false, status(c.Status)),
+	all := map[string]*route{
+		"/livez":           get(true, live),
+		"/readyz":          get(true, ready(c.Ready)),
+		"/ready":           get(true, ready(c.Ready)),
+		"/health":          get(true, health(c)),
+		"/metrics":         get(false, c.Metrics.ServeHTTP),
+		"/v1/status":       get(false, status(c.Status)),
+		"/v1/nodes":        get(false, nodesOf(c.Status)),
+		"/v1/openapi.yaml": get(false, document),
 	}
+	if c.Regions != nil {
+		all["/v1/regions"] = get(false, regionsOf(c.Regions))
+		all[orderPath] = newRoute(false, map[string]http.Handler{http.MethodPut: order(c)})
+	}
+	return all
+}
+
+// at returns the route of a path, nil for none.
+func (h *handler) at(path string) *route {
+	if r := h.routes[path]; r != nil {
+		return r
+	}
+	if regionIn(path) != "" {
+		return h.routes[orderPath]
+	}
+	return nil
+}
+
+//go:generate cp openapi.yaml ../../docs/openapi.yaml
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+func document(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/yaml")
+	_, _ = w.Write(openAPI) // the client left; nobody to tell
+}
+
+// health is the documented word for how the gateway is: degraded while a node that was verified once is
+// not healthy, unhealthy when the gateway cannot serve.
+func health(c Config) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		code, word, why := http.StatusOK, "healthy", append([]string{}, c.Ready()...)
+		if len(why) > 0 {
+			code, word = http.StatusServiceUnavailable, "unhealthy"
+		} else if why = append(why, ill(c.Status())...); len(why) > 0 {
+			word = "degraded"
+		}
+		writeJSON(w, code, struct {
+			Status  string   `json:"status"`
+			Reasons []string `json:"reasons"`
+		}{word, why})
+	}
+}
+
+// ill says which services have nodes that are not healthy, without naming the nodes: the path is open.
+func ill(s Status) (why []string) {
+	for _, service := range s.Services {
+		sick := 0
+		for _, n := range service.Nodes {
+			if n.State != "healthy" {
+				sick++
+			}
+		}
+		if sick > 0 {
+			why = append(why, fmt.Sprintf("service %s: %d of %d nodes are not healthy", service.Name, sick, len(service.Nodes)))
+		}
+	}
+	return why
 }
 
 // get is a path that answers GET, and HEAD with the same headers.
@@ -47,7 +112,7 @@ func newRoute(open bool, methods map[string]http.Handler) *route {
 
 // ServeHTTP asks the door first, so that a stranger cannot tell known paths from unknown ones.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	at := h.routes[r.URL.Path]
+	at := h.at(r.URL.Path)
 	if no := h.door.check(r, at != nil && at.open); no != nil {
 		h.refuse(w, r, no)
 		return
