@@ -84,8 +84,8 @@ func (s *show) act(ctx context.Context, a act) error {
 		}
 	}
 	took, err := s.await(ctx, a, begun)
-	if err != nil {
-		return err
+	if err != nil || ctx.Err() != nil {
+		return err // an act that was broken off has no row
 	}
 	after := s.load.Figures()
 	r := row{name: a.name, calls: after.Calls - before.Calls, failed: after.SafeLost - before.SafeLost, wait: gap.Wait(time.Now()),

@@ -8,16 +8,19 @@ import (
 	"github.com/quorate/quorate/internal/bench/failover"
 )
 
+// nameWidth is the width of the column with the events' names.
+const nameWidth = 30
+
 // table prints the end of a demo: one line per act.
 func (s *screen) table(rows []row, r failover.Result, migrated, retried int64) {
 	s.say("")
-	s.say("%s %8s %6s %12s %12s   %s", pad("event", 30), "calls", "failed", "longest wait", "seen after", "whose calls went elsewhere")
+	s.say("%s %8s %6s %12s %12s   %s", pad("event", nameWidth), "calls", "failed", "longest wait", "seen after", "whose calls went elsewhere")
 	for _, w := range rows {
 		took := "–"
 		if w.took > 0 {
 			took = round(w.took)
 		}
-		s.say("%s %8d %6d %12s %12s   %s", pad(w.name, 30), w.calls, w.failed, round(w.wait), took, abroad(w.went))
+		s.say("%s %8d %6d %12s %12s   %s", pad(w.name, nameWidth), w.calls, w.failed, round(w.wait), took, abroad(w.went))
 	}
 	var updates int64
 	for _, sub := range r.Subscriptions {

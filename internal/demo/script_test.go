@@ -1,0 +1,179 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+// model is the world as the script leaves it after each deed.
+type model struct {
+	dead  map[string]string // region → "one" or "all"
+	cut   map[string]bool
+	rtt   map[string]time.Duration
+	killz int
+}
+
+func newModel() *model {
+	m := &model{dead: map[string]string{}, cut: map[string]bool{}, rtt: map[string]time.Duration{}}
+	for _, d := range distances() {
+		m.rtt[d.a+d.b] = d.rtt
+	}
+	return m
+}
+
+func (m *model) do(d deed) error {
+	switch d.verb {
+	case kill, killAll:
+		if m.dead[d.at] != "" {
+			return fmt.Errorf("%s: nodes of %s are dead already", d, d.at)
+		}
+		m.dead[d.at] = map[verb]string{kill: "one", killAll: "all"}[d.verb]
+		m.killz++
+	case start:
+		delete(m.dead, d.at)
+	case slow:
+		if _, ok := m.rtt[d.at+d.to]; !ok {
+			return fmt.Errorf("%s: there is no such link", d)
+		}
+		m.rtt[d.at+d.to] = d.rtt
+	case cut:
+		m.cut[d.at] = true
+	case heal:
+		delete(m.cut, d.at)
+	}
+	return nil
+}
+
+// served returns the regions whose agents somebody can answer: their own region, or one that is neither
+// without nodes nor cut off.
+func (m *model) served(at string) bool {
+	for _, by := range places() {
+		if m.dead[by] != "all" && (by == at || !m.cut[by] && !m.cut[at]) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestScriptsLeaveEveryAgentServedAndBringEverythingBack(t *testing.T) {
+	for _, brief := range []bool{false, true} {
+		m := newModel()
+		for _, a := range script(brief) {
+			for _, d := range append(append([]deed{}, a.do...), a.then...) {
+				if err := m.do(d); err != nil {
+					t.Errorf("%s: %v", a.name, err)
+				}
+				for _, at := range places() {
+					if !m.served(at) {
+						t.Errorf("%s: after %q nobody can answer the agents of %s, so a lost call proves nothing", a.name, d, at)
+					}
+				}
+			}
+		}
+		for _, d := range distances() {
+			if m.rtt[d.a+d.b] != d.rtt {
+				t.Errorf("the link %s – %s stays at %s", d.a, d.b, m.rtt[d.a+d.b])
+			}
+		}
+		if len(m.dead)+len(m.cut) > 0 || m.killz < 2 {
+			t.Errorf("at the end dead %v, cut off %v, kills %d", m.dead, m.cut, m.killz)
+		}
+	}
+}
+
+// The control of the test before: a script that cuts a region off which has no nodes leaves agents alone.
+func TestModelFindsAgentsThatNobodyServes(t *testing.T) {
+	m := newModel()
+	for _, d := range []deed{{verb: killAll, at: euWest}, {verb: cut, at: euWest}} {
+		if err := m.do(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m.served(euWest) || !m.served(usEast) {
+		t.Error("the model sees nothing")
+	}
+	if m.do(deed{verb: kill, at: euWest}) == nil || m.do(deed{verb: slow, at: apSouth, to: euWest}) == nil {
+		t.Error("the model takes impossible deeds")
+	}
+}
+
+func TestScriptIsMadeToBeWatched(t *testing.T) {
+	least := func(brief bool) (sum time.Duration) {
+		for _, a := range script(brief) {
+			sum += max(a.least, a.rest)
+			if len(a.until) == 0 || a.most <= 0 || a.name == "" || a.says == "" {
+				t.Errorf("%+v says or sees nothing", a)
+			}
+			if n := utf8.RuneCountInString(a.name); n > nameWidth {
+				t.Errorf("%q is %d wide and breaks the table", a.name, n)
+			}
+			if (len(a.then) > 0) != (a.rest > 0) {
+				t.Errorf("%s rests %s before %d deeds", a.name, a.rest, len(a.then))
+			}
+		}
+		return sum
+	}
+	if full, brief := least(false), least(true); full < 40*time.Second || full > 60*time.Second || brief > 10*time.Second {
+		t.Errorf("at least %s, brief %s", full, brief)
+	}
+}
+
+func TestEveryKillLeavesEachEraANode(t *testing.T) {
+	for _, region := range places() {
+		for _, dead := range specs(region) {
+			left := map[string]bool{}
+			for _, s := range specs(region) {
+				if s.ID != dead.ID {
+					left["legacy"] = left["legacy"] || s.Era != "modern"
+					left["modern"] = left["modern"] || s.Era != "legacy"
+				}
+			}
+			if !left["legacy"] || !left["modern"] {
+				t.Errorf("without %s %s has %v", dead.ID, region, left)
+			}
+		}
+	}
+}
+
+func TestDeedsAreSaid(t *testing.T) {
+	for _, a := range acts() {
+		for _, d := range append(append([]deed{}, a.do...), a.then...) {
+			if !strings.Contains(d.String(), d.at) {
+				t.Errorf("%+v is said as %q", d, d)
+			}
+		}
+	}
+}
+
+func TestSights(t *testing.T) {
+	v := view{
+		edges: map[string]edge{euWest: {nodes: 2, healthy: 2, sees: map[string]regionStatus{
+			usEast: {Name: usEast, State: "on", Class: "beyond"}, euWest: {Name: euWest, State: "off"}}}},
+		rates: map[string]map[string]float64{euWest: {usEast: 30, apSouth: 20}},
+	}
+	for s, want := range map[sight]bool{
+		up{euWest}:                      true,
+		up{usEast}:                      false, // nothing is known of it
+		answered{euWest, usEast}:        true,
+		answered{euWest, apSouth}:       false,
+		answered{usEast, usEast}:        false,
+		class{euWest, usEast, "beyond"}: true,
+		class{euWest, usEast, "slow"}:   false,
+		state{euWest, euWest, "off"}:    true,
+		state{apSouth, euWest, "off"}:   false,
+	} {
+		if s.seen(v) != want {
+			t.Errorf("%s: %v", s, !want)
+		}
+	}
+	if got := missing([]sight{up{euWest}, up{usEast}}, v); len(got) != 1 || !strings.Contains(got[0], usEast) {
+		t.Errorf("missing %q", got)
+	}
+	v.edges[euWest] = edge{nodes: 2, healthy: 1}
+	if (up{euWest}).seen(v) {
+		t.Error("one of two nodes is all")
+	}
+}
