@@ -1,6 +1,10 @@
 package demo
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/quorate/quorate/internal/admin"
+)
 
 // changes says what differs between two looks: nodes that came or went, states and classes of regions.
 func changes(before, after view) []string {
@@ -18,7 +22,7 @@ func changes(before, after view) []string {
 }
 
 // change says how one region changed in another's eyes, or in its own. The first look is no change.
-func change(at string, b, a regionStatus) []string {
+func change(at string, b, a admin.Region) []string {
 	if b.Name == "" || a.Name == "" {
 		return nil
 	}
@@ -35,7 +39,7 @@ func change(at string, b, a regionStatus) []string {
 		out = append(out, fmt.Sprintf("%s %s, was %s%s", who, a.State, b.State, why))
 	}
 	if b.Class != a.Class && at != a.Name {
-		out = append(out, fmt.Sprintf("%s as %s, was %s (%.0f ms)", who, a.Class, b.Class, a.RTT))
+		out = append(out, fmt.Sprintf("%s as %s, was %s (%.0f ms)", who, a.Class, b.Class, a.RTTMS))
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/quorate/quorate/internal/admin"
 	"github.com/quorate/quorate/internal/bench/failover"
 )
 
@@ -87,9 +88,9 @@ func TestTableHasItsFigures(t *testing.T) {
 func moment(at time.Duration) view {
 	v := view{elapsed: at, edges: map[string]edge{}, rates: map[string]map[string]float64{euWest: {usEast: 1e6, apSouth: 12}}}
 	for _, region := range places() {
-		sees := map[string]regionStatus{}
+		sees := map[string]admin.Region{}
 		for _, of := range places() {
-			sees[of] = regionStatus{Name: of, State: "on", Class: "medium", RTT: 81.4}
+			sees[of] = admin.Region{Name: of, State: "on", Class: "medium", RTTMS: 81.4}
 		}
 		v.edges[region] = edge{nodes: 2, healthy: 2, sees: sees}
 	}
@@ -101,8 +102,8 @@ func TestChangesAreTold(t *testing.T) {
 	if got := changes(view{}, after); len(got) != 0 {
 		t.Errorf("the first look is a change: %q", got)
 	}
-	after.edges[euWest].sees[euWest] = regionStatus{Name: euWest, State: "off", Cause: "no node is healthy"}
-	after.edges[euWest].sees[usEast] = regionStatus{Name: usEast, State: "on", Class: "beyond", RTT: 251}
+	after.edges[euWest].sees[euWest] = admin.Region{Name: euWest, State: "off", Cause: "no node is healthy"}
+	after.edges[euWest].sees[usEast] = admin.Region{Name: usEast, State: "on", Class: "beyond", RTTMS: 251}
 	e := after.edges[apSouth]
 	e.healthy = 1
 	after.edges[apSouth] = e
@@ -121,7 +122,7 @@ func TestLinesWhenNotATerminal(t *testing.T) {
 		t.Errorf("output:\n%s", got)
 	}
 	v := moment(6 * time.Second)
-	v.edges[usEast].sees[apSouth] = regionStatus{Name: apSouth, State: "off", Class: "medium", Cause: "2 vantages"}
+	v.edges[usEast].sees[apSouth] = admin.Region{Name: apSouth, State: "off", Class: "medium", Cause: "2 vantages"}
 	s.show(v)
 	got := out.String()
 	for _, want := range []string{"us-east sees ap-south off, was on (2 vantages)", "eu-west ← us-east 1000000/s + ap-south 12/s", "us-east ← nobody"} {

@@ -11,8 +11,8 @@ type identity struct{ ca, cert, key string }
 func gatewayName(region string) string { return "gw-" + region }
 
 // shortened says what the demo cannot wait for; see gatewayYAML.
-const shortened = "shortened for the demo: a region is judged every 1 s (default 5 s), comes back after 5 s (5 min) and over 5 s (60 s);\n" +
-	"classes are fast 10 ms, medium 100 ms, slow 200 ms"
+const shortened = "Shortened for the demo: a region is judged every 1 s (default 5 s) and left over 3 s (30 s); it comes back\n" +
+	"after 5 s (5 min) and over 5 s (1 min). Latency classes: fast 10 ms, medium 100 ms, slow 200 ms."
 
 // capacity is how many requests of other regions a region takes at once: more than there are agents.
 const capacity = 100
@@ -27,7 +27,7 @@ func gatewayYAML(region, peer string, id identity, all links) string {
 		fmt.Fprintf(&b, "  %s: {gateways: [%q], rtt: %s, capacity: %d}\n", r.to, r.address, r.rtt, capacity)
 	}
 	b.WriteString("classes: {fast: 10ms, medium: 100ms, slow: 200ms}\n")
-	b.WriteString("failover: {interval: 1s, failures: 3, hold_down: 5s, ramp: 5s}\n")
+	b.WriteString("failover: {interval: 1s, failures: 3, hold_down: 5s, ramp: 5s, evacuate: 3s}\n")
 	b.WriteString("shutdown: {drain: 5s}\n")
 	return b.String()
 }

@@ -134,7 +134,7 @@ func others(region string, e edge) string {
 			continue
 		}
 		o := e.sees[other]
-		out = append(out, fmt.Sprintf("%s %s %3.0f ms %s", other, cmp.Or(o.State, "?"), o.RTT, cmp.Or(o.Class, "?")))
+		out = append(out, fmt.Sprintf("%s %s %3.0f ms %s", other, cmp.Or(o.State, "?"), o.RTTMS, cmp.Or(o.Class, "?")))
 	}
 	return strings.Join(out, "  ·  ")
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/quorate/quorate/internal/admin"
 )
 
 // model is the world as the script leaves it after each deed.
@@ -150,7 +152,7 @@ func TestDeedsAreSaid(t *testing.T) {
 
 func TestSights(t *testing.T) {
 	v := view{
-		edges: map[string]edge{euWest: {nodes: 2, healthy: 2, sees: map[string]regionStatus{
+		edges: map[string]edge{euWest: {nodes: 2, healthy: 2, sees: map[string]admin.Region{
 			usEast: {Name: usEast, State: "on", Class: "beyond"}, euWest: {Name: euWest, State: "off"}}}},
 		rates: map[string]map[string]float64{euWest: {usEast: 30, apSouth: 20}},
 	}

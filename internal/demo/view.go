@@ -2,11 +2,10 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
+	"github.com/quorate/quorate/internal/admin"
 	"github.com/quorate/quorate/internal/bench/failover"
 	"github.com/quorate/quorate/internal/gatewayproc"
 )
@@ -21,62 +20,29 @@ type view struct {
 
 // edge is one region as its gateway sees the world. A gateway that does not answer is shown as it was.
 type edge struct {
-	nodes, healthy int
-	sees           map[string]regionStatus // by region, its own too
-}
-
-// regionStatus is what is read of one region in the answer of /v1/regions.
-type regionStatus struct {
-	Name  string  `json:"name"`
-	State string  `json:"state"`
-	Class string  `json:"class"`
-	RTT   float64 `json:"rtt_ms"`
-	Share float64 `json:"share"`
-	Cause string  `json:"cause"`
+	nodes, healthy int                     // of its own
+	sees           map[string]admin.Region // by name, its own too
 }
 
 // lookTimeout bounds one look at one gateway: the picture must not stand still for it.
 const lookTimeout = 500 * time.Millisecond
 
 // lookAt reads one gateway.
-func lookAt(ctx context.Context, g *gatewayproc.Gateway, region string, before edge) edge {
+func lookAt(ctx context.Context, g *gatewayproc.Gateway, before edge) edge {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	after := before
-	if status, err := g.Status(ctx); err == nil {
-		after.nodes, after.healthy = 0, 0
-		for _, n := range status.Services[0].Nodes {
-			if n.Region != region {
-				continue
-			}
-			after.nodes++
-			if n.State == "healthy" {
-				after.healthy++
-			}
+	answer, err := g.Regions(ctx)
+	if err != nil {
+		return before
+	}
+	e := edge{sees: make(map[string]admin.Region, len(answer.Regions))}
+	for _, r := range answer.Regions {
+		e.sees[r.Name] = r
+		if r.Local && len(r.Services) > 0 {
+			e.nodes, e.healthy = r.Services[0].Nodes, r.Services[0].Healthy
 		}
 	}
-	if sees, err := regionsOf(ctx, g); err == nil {
-		after.sees = sees
-	}
-	return after
-}
-
-func regionsOf(ctx context.Context, g *gatewayproc.Gateway) (map[string]regionStatus, error) {
-	body, err := g.Admin(ctx, "/v1/regions")
-	if err != nil {
-		return nil, err
-	}
-	var answer struct {
-		Regions []regionStatus `json:"regions"`
-	}
-	if err := json.Unmarshal(body, &answer); err != nil {
-		return nil, fmt.Errorf("demo: /v1/regions: %w", err)
-	}
-	sees := make(map[string]regionStatus, len(answer.Regions))
-	for _, r := range answer.Regions {
-		sees[r.Name] = r
-	}
-	return sees, nil
+	return e
 }
 
 // look reads every gateway at once.
@@ -86,7 +52,7 @@ func (w *world) look(ctx context.Context, before map[string]edge) map[string]edg
 	after := make(map[string]edge, len(w.gateways))
 	for region, g := range w.gateways {
 		all.Go(func() {
-			e := lookAt(ctx, g, region, before[region])
+			e := lookAt(ctx, g, before[region])
 			mu.Lock()
 			defer mu.Unlock()
 			after[region] = e

@@ -144,16 +144,26 @@ func (g *Gateway) healthy(ctx context.Context) (healthy int, said string, err er
 }
 
 // Status reads /v1/status.
-func (g *Gateway) Status(ctx context.Context) (admin.Status, error) {
-	var s admin.Status
-	body, err := g.Admin(ctx, "/v1/status")
+func (g *Gateway) Status(ctx context.Context) (s admin.Status, err error) {
+	err = g.read(ctx, "/v1/status", &s)
+	return s, err
+}
+
+// Regions reads /v1/regions.
+func (g *Gateway) Regions(ctx context.Context) (r admin.Regions, err error) {
+	err = g.read(ctx, "/v1/regions", &r)
+	return r, err
+}
+
+func (g *Gateway) read(ctx context.Context, path string, into any) error {
+	body, err := g.Admin(ctx, path)
 	if err != nil {
-		return s, err
+		return err
 	}
-	if err := json.Unmarshal(body, &s); err != nil {
-		return s, fmt.Errorf("gatewayproc: /v1/status: %w", err)
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("gatewayproc: %s: %w", path, err)
 	}
-	return s, nil
+	return nil
 }
 
 // Admin reads one path of the admin listener.

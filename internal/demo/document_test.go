@@ -1,0 +1,58 @@
+package demo
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/config"
+)
+
+// TestGatewaysAreConfiguredAsShown reads what the demo writes as a gateway would.
+func TestGatewaysAreConfiguredAsShown(t *testing.T) {
+	dir := t.TempDir()
+	ids, err := issue(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := newLinks(echoes(t), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.close()
+	for _, region := range places() {
+		file := filepath.Join(dir, region+".yaml")
+		text := "name: " + gatewayName(region) + "\nregion: " + region + "\n" + gatewayYAML(region, "127.0.0.1:20001", ids[region], all) +
+			"services:\n  - name: tools\n    path: /mcp\n    discover: [{static: {nodes: []}}]\n" + serviceYAML
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := config.Load(file, nil)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, text)
+		}
+		f := cfg.Failover
+		if f.Interval != time.Second || f.HoldDown != 5*time.Second || f.Ramp != 5*time.Second || f.Evacuate != 3*time.Second {
+			t.Errorf("%s is not as the screen says: %+v", region, f)
+		}
+		if c := cfg.Classes; c.Fast != 10*time.Millisecond || c.Medium != 100*time.Millisecond || c.Slow != 200*time.Millisecond {
+			t.Errorf("%s: %+v", region, c)
+		}
+		for _, d := range distances() {
+			if other := d.other(region); other != "" && (cfg.Regions[other].RTT != d.rtt || len(cfg.Regions[other].Gateways) != 1) {
+				t.Errorf("%s – %s: %+v", region, other, cfg.Regions[other])
+			}
+		}
+	}
+}
+
+func (d distance) other(region string) string {
+	switch region {
+	case d.a:
+		return d.b
+	case d.b:
+		return d.a
+	}
+	return ""
+}
