@@ -227,7 +227,7 @@ func TestCutCatchesWhatIsUnderWay(t *testing.T) {
 	c := dial(t, p)
 	_, _ = c.Write([]byte("x"))
 	p.Cut()
-	if !silent(c) || !silent(c) {
+	if !silent(c) { // for longer than the delay
 		t.Error("something came back")
 	}
 	select {

@@ -51,7 +51,8 @@ func newWorld(ctx context.Context, cfg Config, dir string, log io.Writer) (*worl
 	if w.links, err = newLinks(peers, cfg.Seed); err != nil {
 		return w, err
 	}
-	return w, w.startGateways(ctx, peers)
+	err = w.startGateways(ctx, peers)
+	return w, err
 }
 
 // reserve finds an address for each gateway's peer listener: the links to it are made before it starts.
