@@ -40,9 +40,9 @@ func (s *step) empty(i int, dt time.Duration) (stopped string) {
 	case !s.another(i):
 		return "no other region could take the rest"
 	}
-	next, least := max(0, r.share-ratio(dt, s.cfg.Evacuate)), s.least(i)
-	r.share = min(r.share, max(next, least))
-	if least > next+crumb {
+	least := s.least(i)
+	r.share = min(r.share, max(0, least, r.share-ratio(dt, s.cfg.Evacuate)))
+	if least > crumb && r.share <= least+crumb {
 		return "the other regions have no room for the rest"
 	}
 	return ""
