@@ -58,16 +58,31 @@ type Group struct {
 
 // NewGroup returns a group with its launcher running; Close must be called.
 func NewGroup() *Group {
-	g := &Group{starts: make(chan func()), live: make(map[*Process]struct{})}
-	go g.launch()
+	g, _ := NewGroupIn(func() error { return nil }) // which cannot fail
 	return g
+}
+
+// NewGroupIn returns a group whose processes start from a thread on which enter has run: they inherit what
+// belongs to a thread, such as its network namespace. The thread ends with the group.
+func NewGroupIn(enter func() error) (*Group, error) {
+	g := &Group{starts: make(chan func()), live: make(map[*Process]struct{})}
+	entered := make(chan error)
+	go g.launch(enter, entered)
+	if err := <-entered; err != nil {
+		return nil, fmt.Errorf("child: group: %w", err)
+	}
+	return g, nil
 }
 
 // launch runs every fork on one thread that lives as long as the group: the kernel sends the
 // parent-death signal when the forking thread ends, not when the process does.
-func (g *Group) launch() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+func (g *Group) launch(enter func() error, entered chan<- error) {
+	runtime.LockOSThread() // for good: nobody else shall get a thread that was changed
+	err := enter()
+	entered <- err
+	if err != nil {
+		return
+	}
 	for f := range g.starts {
 		f()
 	}
