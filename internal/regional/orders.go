@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -22,7 +23,7 @@ type Order struct {
 
 const (
 	// maxBy bounds the name of who gave an order, in bytes.
-	maxBy = 128
+	maxBy = 64
 	// maxVersion is the largest version that JSON numbers carry exactly.
 	maxVersion = 1 << 53
 )
@@ -52,6 +53,12 @@ func plain(s string) bool {
 	return s != "" && len(s) <= maxBy && utf8.ValidString(s)
 }
 
+// where reports whether s is REGION/NAME.
+func where(s string) bool {
+	region, gateway, _ := strings.Cut(s, "/")
+	return name.MatchString(region) && name.MatchString(gateway)
+}
+
 // given is an order as it stands in the fleet. Orders for one region are ordered by version (a Lamport
 // counter) and then the gateway where they were given.
 type given struct {
@@ -73,7 +80,7 @@ func (o given) check() error {
 		return fmt.Errorf("%w: %q is not the name of a region", ErrBadOrder, o.Region)
 	case o.Version == 0 || o.Version > maxVersion:
 		return fmt.Errorf("%w: version %d is outside 1..%d", ErrBadOrder, o.Version, int64(maxVersion))
-	case !plain(o.Gateway):
+	case !where(o.Gateway):
 		return fmt.Errorf("%w: it does not say where it was given", ErrBadOrder)
 	}
 	return o.Order.check()

@@ -40,8 +40,8 @@ func (f *Fleet) fresh(at time.Time) bool {
 // failing is this gateway's opinion.
 func (f *Fleet) failing(r *region) bool { return r.opinion && f.fresh(r.checked) }
 
-// down reports whether the last check failed, which is not yet an opinion.
-func (f *Fleet) down(r *region) bool { return r.failures > 0 && f.fresh(r.checked) }
+// down reports whether the last check failed, which is not yet an opinion, or too few since were good.
+func (f *Fleet) down(r *region) bool { return (r.opinion || r.failures > 0) && f.fresh(r.checked) }
 
 // check takes in one look at a region.
 func (s *step) check(r *region, c Check) {

@@ -238,7 +238,7 @@ func (r *referee) judgeEffect(f Effect, states map[string]regions.RegionState) {
 	for _, s := range r.last {
 		if k := r.all[s.Name]; s.Name != r.own && !k.inForce && s.State != regions.Off {
 			count++
-			down += one(k.bad > 0 && r.fresh(k.checked))
+			down += one((k.failing || k.bad > 0) && r.fresh(k.checked))
 		}
 	}
 	if down >= 2 && down*2 > count {
