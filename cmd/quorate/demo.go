@@ -13,6 +13,7 @@ import (
 // newDemoCommand is quorate demo: three regions on loopback, with failures.
 func newDemoCommand() *cobra.Command {
 	var cfg demo.Config
+	var log string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Let nodes, a region and links fail between gateways and watch the agents not notice",
@@ -24,7 +25,18 @@ func newDemoCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&cfg.Brief, "once", false, "the same events without the time to watch them: about half as long")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "seed of what is killed and of the agents' pauses; 0 means one from the clock")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runDemo(cmd, cfg) }
+	cmd.Flags().StringVar(&log, "log", "", "write what gateways and nodes log to `file`")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if log == "" {
+			return runDemo(cmd, cfg)
+		}
+		file, err := os.Create(log)
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		cfg.Log = file
+		return errors.Join(runDemo(cmd, cfg), file.Close())
+	}
 	return cmd
 }
 

@@ -25,10 +25,11 @@ var ErrFailed = errors.New("the demo failed")
 type Config struct {
 	Binary   string // the quorate binary: gateways and nodes are this program
 	Out      io.Writer
-	Terminal bool   // redraw one block; else lines
-	Width    int    // columns of the terminal, default 100
-	Brief    bool   // the same events without the time to watch them
-	Seed     uint64 // default from the clock; printed
+	Terminal bool      // redraw one block; else lines
+	Width    int       // columns of the terminal, default 100
+	Brief    bool      // the same events without the time to watch them
+	Seed     uint64    // default from the clock; printed
+	Log      io.Writer // also gets the output of all processes; nil: only the last of it is kept, for an error
 }
 
 // settleTime is how long the load goes on at the end: a duplicate would come late, and a subscription
@@ -42,13 +43,16 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.Seed == 0 {
 		cfg.Seed = uint64(time.Now().UnixNano())
 	}
-	log := new(child.Tail)
-	if err := run(ctx, cfg, log); err != nil && !errors.Is(err, ErrFailed) {
-		return fmt.Errorf("demo: %w\nlast output of the processes:\n%s", err, log)
-	} else if err != nil {
-		return err
+	tail := new(child.Tail)
+	log := io.Writer(tail)
+	if cfg.Log != nil {
+		log = io.MultiWriter(tail, cfg.Log)
 	}
-	return nil
+	err := run(ctx, cfg, log)
+	if err != nil && !errors.Is(err, ErrFailed) {
+		return fmt.Errorf("demo: %w\nlast output of the processes:\n%s", err, tail)
+	}
+	return err
 }
 
 func run(ctx context.Context, cfg Config, log io.Writer) error {

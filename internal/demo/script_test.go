@@ -153,7 +153,7 @@ func TestDeedsAreSaid(t *testing.T) {
 func TestSights(t *testing.T) {
 	v := view{
 		edges: map[string]edge{euWest: {nodes: 2, healthy: 2, sees: map[string]admin.Region{
-			usEast: {Name: usEast, State: "on", Class: "beyond"}, euWest: {Name: euWest, State: "off"}}}},
+			usEast: {Name: usEast, State: "on", Class: "beyond", Measured: true, Services: []admin.RegionService{{Nodes: 1, Healthy: 1}}}, euWest: {Name: euWest, State: "off"}}}},
 		rates: map[string]map[string]float64{euWest: {usEast: 30, apSouth: 20}},
 	}
 	for s, want := range map[sight]bool{
@@ -161,6 +161,8 @@ func TestSights(t *testing.T) {
 		up{usEast}:                      false, // nothing is known of it
 		answered{euWest, usEast}:        true,
 		answered{euWest, apSouth}:       false,
+		reached{euWest, usEast}:         true,
+		reached{euWest, apSouth}:        false,
 		answered{usEast, usEast}:        false,
 		class{euWest, usEast, "beyond"}: true,
 		class{euWest, usEast, "slow"}:   false,

@@ -21,6 +21,16 @@ func (s answered) seen(v view) bool {
 
 func (s answered) String() string { return s.at + "'s agents are answered by " + s.by }
 
+// reached: a region's edge has measured the way to another region and found its gateway at work.
+type reached struct{ at, of string }
+
+func (s reached) seen(v view) bool {
+	r := v.edges[s.at].sees[s.of]
+	return r.Measured && len(r.Services) > 0 && r.Services[0].Healthy > 0
+}
+
+func (s reached) String() string { return s.at + " reaches " + s.of }
+
 // class: a region's edge takes another region to be of a latency class.
 type class struct{ at, of, is string }
 
