@@ -118,7 +118,7 @@ func TestNewServiceHasItsPoolAtOnce(t *testing.T) {
 	s := start(t, nil, modern("a", ok))
 	fresh := newFleet(s.gateway.cfg.Logger)
 	g := &Gateway{cfg: s.gateway.cfg, buffers: s.gateway.buffers, fleet: fresh}
-	p, err := g.pool(s.table(t), s.gateway.view.Load().byPath["/mcp"].settings, make(map[nodeKey]bool))
+	p, err := g.pool(&view{table: s.table(t)}, s.gateway.view.Load().byPath["/mcp"].settings, make(map[nodeKey]bool))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestNewServiceHasItsPoolAtOnce(t *testing.T) {
 	if p.current.Load() != p {
 		t.Fatal("whoever comes before the announcement finds no pool")
 	}
-	if len(p.modernNodes()) != 1 {
+	if len(p.modernNodes(scope{})) != 1 {
 		t.Error("the node is not in it")
 	}
 }

@@ -133,6 +133,7 @@ func (c *call) head(resp *http.Response) {
 		}
 		h[name] = values
 	}
+	c.p.markSpilled(h, c.policy)
 	if resp.ContentLength >= 0 {
 		h["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
 	}

@@ -1,12 +1,15 @@
 package gateway
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/retry"
 	"github.com/quorate/quorate/gateway/upstream"
@@ -16,17 +19,19 @@ import (
 // call is one request of an agent that needs no session, on its walk along the candidates.
 type call struct {
 	g       *Gateway
-	p       *pool
+	p       *pool // also of candidates and admission
 	w       http.ResponseWriter
 	r       *http.Request
 	env     mcp.Envelope
 	era     mcp.Era
 	id      []byte // JSON-RPC id as sent; nil for a notification
-	class   mcp.RetryClass
-	need    need
+	policy  *policy
 	request upstream.Request
 
-	tried     tried
+	candidates
+	admission
+	passage   passage
+	at        int // the member that is asked
 	attempts  int
 	streaming bool    // the agent's event stream is open
 	unflushed bool    // something written to it has not left yet
@@ -42,35 +47,72 @@ var errBusy = errors.New("gateway: node answered that it cannot serve")
 func (c *call) run() Outcome {
 	c.p.budget.Begin()
 	defer c.p.budget.End()
-	pinned := c.pinned()
-	for {
-		node := c.next(pinned)
-		if node == nil {
-			return c.fail(nothingFits(c.whyNone()), Unavailable)
-		}
-		pinned = ""
+	defer c.release()
+	c.at = c.begin()
+	for c.at >= 0 {
+		m := &c.p.members[c.at]
+		c.tried.add(c.at)
 		c.attempts++
-		resp, err := c.attempt(node)
+		resp, err := c.attempt(m)
 		if err == nil {
 			var outcome Outcome
-			if outcome, err = c.deliver(node, resp); err == nil {
+			if outcome, err = c.deliver(m.node, resp); err == nil {
+				c.passage.leave(breaker.Success)
+				c.served = outcome == OK && m.region == 0
 				return outcome
 			}
 		}
-		if outcome, ended := c.after(node, resp, err); ended {
+		c.passage.leave(verdictOf(err))
+		if outcome, ended := c.after(m.node, resp, err); ended {
 			return outcome
 		}
 	}
+	return c.stranded()
 }
 
-func (c *call) attempt(node *upstream.Node) (*http.Response, error) {
-	if c.g.cfg.Tracer == nil {
-		return node.Do(c.r.Context(), &c.request)
+// begin returns the first candidate: the node that the request is pinned to, if it is there.
+func (c *call) begin() int {
+	if i, ok := c.p.byID[c.pinned()]; ok {
+		at := c.p.members[i].region
+		if info := c.p.regions[at].info; !info.Barred && c.scope.allows(at, info.Name) && c.takes(at) {
+			return i
+		}
 	}
-	fields, end := c.g.cfg.Tracer.Attempt(c.r.Context(), string(node.ID()), c.attempts)
-	request := c.request
-	request.Set = append(request.Set, fields...)
-	resp, err := node.Do(c.r.Context(), &request)
+	return c.next(time.Now())
+}
+
+// admits implements door.
+func (c *call) admits(region int) bool {
+	if region == 0 {
+		return c.admission.enter()
+	}
+	return c.p.regions[region].takes(c.class)
+}
+
+// release gives back what the request holds, however it ended.
+func (c *call) release() {
+	c.passage.leave(breaker.Ignored)
+	c.admission.leave()
+}
+
+func (c *call) attempt(m *member) (*http.Response, error) {
+	if err := c.passage.enter(&c.p.regions[m.region], m.node.ID()); err != nil {
+		return nil, err
+	}
+	request := &c.request
+	if m.node.Forwards() {
+		request = c.mark(upstream.Field{Name: mcp.HeaderVia, Value: c.scope.passed(c.g.cfg.Name)})
+	}
+	if c.g.cfg.Tracer == nil {
+		return m.node.Do(c.r.Context(), request)
+	}
+	r := c.p.regions[m.region].info
+	fields, end := c.g.cfg.Tracer.Attempt(c.r.Context(), AttemptSpan{
+		Node: string(m.node.ID()), Region: r.Name, RegionClass: r.Class.String(), RTT: r.RTT, Number: c.attempts,
+	})
+	traced := *request
+	traced.Set = append(traced.Set[:len(traced.Set):len(traced.Set)], fields...)
+	resp, err := m.node.Do(c.r.Context(), &traced)
 	var broken *upstream.Error
 	if errors.As(err, &broken) {
 		end(broken.Failure.String())
@@ -80,33 +122,11 @@ func (c *call) attempt(node *upstream.Node) (*http.Response, error) {
 	return resp, err
 }
 
-// next returns the pinned node the first time, if it is in the table, and then the balancer's choice.
-func (c *call) next(pinned regions.NodeID) *upstream.Node {
-	i, ok := -1, false
-	if pinned != "" {
-		i, ok = c.p.byID[pinned]
-	}
-	if !ok {
-		i = c.pick(time.Now())
-	}
-	if i < 0 {
-		return nil
-	}
-	c.tried.add(i)
-	return c.p.members[i].node
-}
-
-// pick prefers nodes that list the tool that is called; if none is left, any may say what it thinks of it.
-func (c *call) pick(now time.Time) int {
-	if len(c.p.lacking) > 0 && c.env.Method == mcp.MethodToolsCall {
-		if lacking, uneven := c.p.lacking[c.env.Name]; uneven {
-			without := c.tried.unite(lacking)
-			if i := c.p.pick(c.need, &without, now); i >= 0 && !c.p.members[i].node.Dead() {
-				return i
-			}
-		}
-	}
-	return c.p.pick(c.need, &c.tried, now)
+// mark returns the request with a field of the gateway's own.
+func (c *call) mark(f upstream.Field) *upstream.Request {
+	marked := c.request
+	marked.Set = append(marked.Set[:len(marked.Set):len(marked.Set)], f)
+	return &marked
 }
 
 // pinned returns the node that issued the handle this request carries, if any.
@@ -138,10 +158,10 @@ func (c *call) learn(node *upstream.Node, e *mcp.Envelope) {
 // as it is when there is none.
 func (c *call) after(node *upstream.Node, resp *http.Response, err error) (Outcome, bool) {
 	now := time.Now()
+	c.at = c.next(now)
 	in := retry.In{
 		Era: c.era, Class: c.class, Attempt: c.attempts, MaxAttempts: c.p.settings.Attempts,
-		Committed: c.streaming, Splice: c.streaming, Reached: c.reached,
-		Candidates: c.p.pick(c.need, &c.tried, now) >= 0,
+		Committed: c.streaming, Splice: c.streaming, Reached: c.reached, Candidates: c.at >= 0,
 	}
 	var broken *upstream.Error
 	switch {
@@ -151,6 +171,11 @@ func (c *call) after(node *upstream.Node, resp *http.Response, err error) (Outco
 		in.Progress, in.Status = upstream.Done, resp.StatusCode
 	default: // the agent's side broke
 		return Canceled, true
+	}
+	if c.scope.via != "" && in.Status != 0 {
+		// One layer retries what a node answered, or the attempts of two would multiply: the gateway that
+		// passed the request on.
+		in.Candidates = false
 	}
 	in.BudgetOK = !in.WantsBudget() || c.p.budget.Take(now, in.Lost())
 	c.reached = c.reached || in.Progress != upstream.NotSent
@@ -171,13 +196,16 @@ func (c *call) end(action retry.Action, resp *http.Response, in retry.In) Outcom
 		if resp != nil {
 			return c.copyBusy(resp)
 		}
+		if errors.Is(context.Cause(c.r.Context()), errDeadline) {
+			return c.late()
+		}
 		return Canceled
 	case retry.Unknown:
 		return c.fail(mcp.OutcomeUnknown(in.Failure.String()), Unknown)
 	case retry.Overloaded:
 		return c.fail(mcp.Overloaded("retry_budget", time.Second), Overloaded)
 	}
-	return c.fail(nothingFits(c.whyNone()), Unavailable)
+	return c.stranded()
 }
 
 func (c *call) retrying(node *upstream.Node, err error) {
@@ -188,17 +216,36 @@ func (c *call) retrying(node *upstream.Node, err error) {
 	}
 }
 
-func (c *call) whyNone() string {
-	if c.attempts > 0 {
-		return "all_nodes_failed"
+// stranded answers a request that no node takes.
+func (c *call) stranded() Outcome {
+	switch {
+	case c.why != "" && c.attempts == 0:
+		return c.fail(c.refusal(), Overloaded)
+	case c.attempts > 0:
+		return c.fail(nothingFits("all_nodes_failed"), Unavailable)
+	case c.policy.spill != regions.SpillAny && c.elsewhere():
+		e := nothingFits("no_region_in_class")
+		e.Message = fmt.Sprintf("no region that is %s enough can take the request, and its route does not let it go farther (spill: %s)", c.policy.class, c.policy.spill)
+		return c.fail(e, Unavailable)
 	}
-	return "no_node"
+	return c.fail(nothingFits("no_node"), Unavailable)
+}
+
+// elsewhere reports whether a region that the route forbids could take the request.
+func (c *call) elsewhere() bool {
+	for i := range c.p.regions {
+		r := &c.p.regions[i]
+		if !r.info.Barred && r.info.Class > c.policy.spill.Slowest(c.policy.class) && r.selector(c.need, c.group).Len() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // fail answers with an error of the gateway: as a response of its own, or as the last event of a
 // stream that is already open.
 func (c *call) fail(e *mcp.Error, o Outcome) Outcome {
-	if c.r.Context().Err() != nil {
+	if ctx := c.r.Context(); ctx.Err() != nil && !errors.Is(context.Cause(ctx), errDeadline) {
 		return Canceled
 	}
 	if c.streaming {
@@ -207,4 +254,12 @@ func (c *call) fail(e *mcp.Error, o Outcome) Outcome {
 	}
 	mcp.WriteAnswer(c.w, c.env.Method, e, c.id)
 	return o
+}
+
+// late answers a request whose deadline has passed.
+func (c *call) late() Outcome {
+	if c.reached && c.class != mcp.Hedge {
+		return c.fail(mcp.OutcomeUnknown("deadline"), Unknown)
+	}
+	return c.fail(nothingFits("deadline"), Unavailable)
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/shed"
+	"github.com/quorate/quorate/regions"
 )
 
 // Outcome is how a request ended, as the agent saw it.
@@ -74,6 +76,7 @@ type counters struct {
 	spliced  atomic.Uint64 // streams continued on another node
 	migrated atomic.Uint64 // legacy sessions
 	lost     atomic.Uint64
+	spilled  [regions.Classes]atomic.Uint64 // answered by a slower region, by class asked for
 }
 
 func (c *counters) count(era mcp.Era, class methodClass, o Outcome) {
@@ -123,6 +126,8 @@ type Figures struct {
 	Service                                          string
 	Retries, Spliced, SessionsMigrated, SessionsLost uint64
 	Sessions                                         int
+	Limits                                           shed.Figures
+	Spilled                                          [regions.Classes]uint64
 	Requests                                         []RequestCount
 }
 
@@ -133,7 +138,10 @@ func (g *Gateway) Figures() []Figures {
 		c := &p.counters
 		f := Figures{
 			Service: p.name, Retries: c.retries.Load(), Spliced: c.spliced.Load(),
-			SessionsMigrated: c.migrated.Load(), SessionsLost: c.lost.Load(), Sessions: p.sessions.Count(),
+			SessionsMigrated: c.migrated.Load(), SessionsLost: c.lost.Load(), Sessions: p.fronts.sessions(), Limits: p.limiter.Figures(),
+		}
+		for class := range f.Spilled {
+			f.Spilled[class] = c.spilled[class].Load()
 		}
 		c.each(p.name, func(r RequestCount) { f.Requests = append(f.Requests, r) })
 		all = append(all, f)

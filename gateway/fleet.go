@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/gateway/breaker"
-	"github.com/quorate/quorate/gateway/listen"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/retry"
 	"github.com/quorate/quorate/gateway/route"
 	"github.com/quorate/quorate/gateway/session"
+	"github.com/quorate/quorate/gateway/shed"
 	"github.com/quorate/quorate/gateway/upstream"
 	"github.com/quorate/quorate/regions"
 )
@@ -30,7 +32,10 @@ type Service struct {
 	Suspect              time.Duration
 	Probe                time.Duration
 	Breaker              breaker.Config
-	SlowStart            time.Duration  // 0: a node that became healthy takes its full share at once
+	SlowStart            time.Duration // 0: a node that became healthy takes its full share at once
+	Class                regions.Class // of requests without a route
+	Spill                regions.Spill // of requests without a route
+	Limits               shed.Config
 	Session              session.Config // its wiring fields are filled in here
 }
 
@@ -38,8 +43,10 @@ type Service struct {
 type Outside interface {
 	// NodeFailed is told what traffic saw of a node. It must not block.
 	NodeFailed(service string, id regions.NodeID, dead bool)
-	// Alive asks the node at url, on a connection of its own, for any answer at all.
-	Alive(ctx context.Context, url string) error
+	// Alive asks a node for any answer at all, on a connection of its own or, a region's gateway, over its link.
+	Alive(ctx context.Context, node regions.Proposal) error
+	// Link returns what carries requests to a node that is another region's gateway, nil for any other node.
+	Link(node regions.Proposal) http.RoundTripper
 }
 
 // fleet is the runtime of all services and nodes. Only Publish changes it, one call at a time.
@@ -47,6 +54,7 @@ type fleet struct {
 	log      *slog.Logger
 	services map[string]*service
 	nodes    map[nodeKey]*upstream.Node
+	regions  map[string]*region
 }
 
 type nodeKey struct {
@@ -56,7 +64,7 @@ type nodeKey struct {
 }
 
 func newFleet(log *slog.Logger) *fleet {
-	return &fleet{log: log, services: make(map[string]*service), nodes: make(map[nodeKey]*upstream.Node)}
+	return &fleet{log: log, services: make(map[string]*service), nodes: make(map[nodeKey]*upstream.Node), regions: make(map[string]*region)}
 }
 
 // maxHandles bounds the task ids and request states remembered per service.
@@ -66,9 +74,16 @@ const maxHandles = 200_000
 // they have. It must be called by one writer at a time; on an error the old table stays.
 func (g *Gateway) Publish(t *regions.Table, services []Service, hosts, origins []string) error {
 	v := &view{table: t, guard: newGuard(hosts, origins), byPath: make(map[string]*pool, len(services))}
+	for i := range t.Regions[1:] {
+		r, err := g.fleet.region(&t.Regions[i+1])
+		if err != nil {
+			return fmt.Errorf("gateway: publish: region %s: %w", t.Regions[i+1].Name, err)
+		}
+		v.regions = append(v.regions, r)
+	}
 	used := make(map[nodeKey]bool)
 	for _, s := range services {
-		p, err := g.pool(t, s, used)
+		p, err := g.pool(v, s, used)
 		if err != nil {
 			return fmt.Errorf("gateway: publish: service %s: %w", s.Name, err)
 		}
@@ -84,7 +99,7 @@ func (g *Gateway) Publish(t *regions.Table, services []Service, hosts, origins [
 func (g *Gateway) announce(v *view) {
 	for _, p := range v.byPath {
 		p.current.Store(p)
-		p.listen.Changed()
+		p.fronts.changed()
 	}
 }
 
@@ -104,8 +119,8 @@ func (g *Gateway) retire(v *view, used map[nodeKey]bool) {
 	}
 }
 
-func (g *Gateway) pool(t *regions.Table, s Service, used map[nodeKey]bool) (*pool, error) {
-	ts := t.ByName[s.Name]
+func (g *Gateway) pool(v *view, s Service, used map[nodeKey]bool) (*pool, error) {
+	ts := v.table.ByName[s.Name]
 	if ts == nil {
 		return nil, errors.New("not in the table")
 	}
@@ -113,17 +128,18 @@ func (g *Gateway) pool(t *regions.Table, s Service, used map[nodeKey]bool) (*poo
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{service: svc, settings: s, region: t.Region, table: ts, byID: make(map[regions.NodeID]int)}
+	p := &pool{service: svc, gateway: g.cfg.Name, settings: s, table: v.table, entry: ts, policies: svc.policies(s), byID: make(map[regions.NodeID]int, len(ts.Nodes))}
 	for i := range ts.Nodes {
 		n := &ts.Nodes[i]
 		key := nodeKey{s.Name, n.ID, n.URL}
 		used[key] = true
-		node, err := g.node(key, s)
+		node, err := g.node(key, n, s, v)
 		if err != nil {
 			return nil, err
 		}
 		p.add(n, node)
 	}
+	p.divide(v)
 	p.lacking = p.uneven()
 	svc.current.CompareAndSwap(nil, p) // a new service is asked for its pool before it is announced
 	return p, nil
@@ -133,7 +149,8 @@ func (g *Gateway) pool(t *regions.Table, s Service, used map[nodeKey]bool) (*poo
 func (p *pool) add(n *regions.Node, node *upstream.Node) {
 	m := member{node: node, state: n.State, weight: n.Weight, since: n.Since}
 	if n.Facts != nil {
-		m.eras, m.stateful = n.Facts.Eras, n.Facts.Stateful
+		m.trait = trait{n.Facts.Eras, n.Facts.Stateful, regions.GroupsOf(n.Facts)}
+		p.groups |= m.trait.groups
 	}
 	switch n.State {
 	case regions.Healthy:
@@ -146,7 +163,23 @@ func (p *pool) add(n *regions.Node, node *upstream.Node) {
 	p.members = append(p.members, m)
 }
 
-func (g *Gateway) node(key nodeKey, s Service) (*upstream.Node, error) {
+// divide makes the regions' parts of the pool.
+func (p *pool) divide(v *view) {
+	p.regions = make([]poolRegion, len(v.table.Regions))
+	for i := range p.regions {
+		r, span := &p.regions[i], p.entry.Pools[i]
+		r.info = &v.table.Regions[i]
+		if i > 0 {
+			r.region = v.regions[i-1]
+		}
+		for j := span.From; j < span.To; j++ {
+			p.members[j].region = i
+		}
+		r.build(p.members[span.From:span.To], span.From)
+	}
+}
+
+func (g *Gateway) node(key nodeKey, at *regions.Node, s Service, v *view) (*upstream.Node, error) {
 	if n, ok := g.fleet.nodes[key]; ok {
 		return n, nil
 	}
@@ -154,12 +187,23 @@ func (g *Gateway) node(key nodeKey, s Service) (*upstream.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := upstream.New(upstream.Config{
+	proposal := at.Proposal
+	c := upstream.Config{
 		ID: key.id, URL: key.url, Connect: s.Connect, Suspect: s.Suspect, Probe: s.Probe, Breaker: b,
-		Alive:    func(ctx context.Context) error { return g.cfg.Outside.Alive(ctx, key.url) },
+		Alive:    func(ctx context.Context) error { return g.cfg.Outside.Alive(ctx, proposal) },
+		Link:     g.cfg.Outside.Link(proposal),
+		Labels:   []upstream.Field{{Name: mcp.HeaderRegion, Value: at.Region}, {Name: mcp.HeaderNode, Value: string(at.ID)}},
 		Observer: observer{g.cfg.Outside, key.service},
 		Logger:   g.cfg.Logger.With("service", key.service),
-	})
+	}
+	if r := g.fleet.regions[at.Region]; r != nil && at.Region != v.table.Region {
+		c.RTT = func() time.Duration { return time.Duration(r.rtt.Load()) }
+	}
+	if c.Link != nil {
+		// The link is asked, which takes one round trip, where a node has to be connected to first.
+		c.Suspect, c.Probe = s.Suspect/2, s.Probe/2
+	}
+	n, err := upstream.New(c)
 	if err == nil {
 		g.fleet.nodes[key] = n
 	}
@@ -178,34 +222,20 @@ func (g *Gateway) service(s Service) (*service, error) {
 	if svc, ok := g.fleet.services[s.Name]; ok {
 		return svc, nil
 	}
-	svc := &service{name: s.Name, affinity: newAffinity(maxHandles), took: newDurations(s.Name, g.cfg.Duration)}
+	svc := &service{name: s.Name, affinity: newAffinity(maxHandles), took: newDurations(s.Name, g.cfg.Duration), routeLoad: make(map[string]*atomic.Int64)}
 	var err error
 	if svc.budget, err = retry.NewBudget(s.BudgetRatio, s.BudgetMin); err != nil {
 		return nil, err
 	}
-	if svc.sessions, err = session.New(g.sessionConfig(svc, s)); err != nil {
+	if svc.limiter, err = shed.New(s.Limits); err != nil {
 		return nil, err
 	}
-	if svc.listen, err = listen.New(listen.Config{
-		Pool:   svc.modernNodes,
-		Logger: g.cfg.Logger.With("service", s.Name),
-	}); err != nil {
+	svc.fronts.open = func(sc scope) (*front, error) { return g.front(svc, s, sc) }
+	if _, err = svc.fronts.get(scope{}); err != nil {
 		return nil, err
 	}
 	g.fleet.services[s.Name] = svc
 	return svc, nil
-}
-
-func (g *Gateway) sessionConfig(svc *service, s Service) session.Config {
-	c := s.Session
-	c.Budget, c.Logger, c.Current = svc.budget, g.cfg.Logger, svc.statefulNow
-	c.Hooks = session.Hooks{
-		Migrated: func() { svc.counters.migrated.Add(1) },
-		Lost:     func() { svc.counters.lost.Add(1) },
-		Retried:  func() { svc.counters.retries.Add(1) },
-		Unknown:  func() { svc.counters.count(mcp.Legacy, classCall, Unknown) },
-	}
-	return c
 }
 
 // Table returns the table that requests load now, nil before the first.
@@ -236,7 +266,7 @@ func (g *Gateway) named(service string) (*pool, bool) {
 // Sessions returns how many legacy sessions a service holds here.
 func (g *Gateway) Sessions(service string) int {
 	if p, ok := g.named(service); ok {
-		return p.sessions.Count()
+		return p.fronts.sessions()
 	}
 	return 0
 }
@@ -268,7 +298,4 @@ func (g *Gateway) Release() {
 	}
 }
 
-func (s *service) close(ctx context.Context) {
-	s.listen.Close(ctx)
-	s.sessions.Close(ctx)
-}
+func (s *service) close(ctx context.Context) { s.fronts.close(ctx) }

@@ -22,14 +22,22 @@ type Tracer interface {
 	// Request begins the span of an agent's request. traceParent is the one in the message's _meta.
 	Request(r *http.Request, traceParent string, span RequestSpan) (*http.Request, func(outcome string))
 	// Attempt begins the span of one attempt; the fields it returns name it to the node.
-	Attempt(ctx context.Context, node string, number int) (trace []upstream.Field, end func(result string))
+	Attempt(ctx context.Context, span AttemptSpan) (trace []upstream.Field, end func(result string))
 }
 
 // RequestSpan is what a request's span says. Nothing else of a request ever gets into one.
-type RequestSpan struct{ Service, Era, Method, Tool, Class string }
+type RequestSpan struct{ Service, Era, Method, Tool, RetryClass, LatencyClass, Spill string }
+
+// AttemptSpan is what an attempt's span says: the routing decision.
+type AttemptSpan struct {
+	Node, Region, RegionClass string
+	RTT                       time.Duration // to the region
+	Number                    int           // of the attempt, from 1
+}
 
 // Config is what a Gateway needs. Every field without a default is required.
 type Config struct {
+	Name           string   // of this gateway, unique in its fleet
 	AllowedHosts   []string // Host values; empty: loopback names on loopback listeners, anything elsewhere
 	AllowedOrigins []string // Origin values besides the request's own host
 	MaxBody        int64    // bytes; default 4 MiB
@@ -52,15 +60,16 @@ type Gateway struct {
 
 // view is everything a request loads, once: the table and what belongs to it.
 type view struct {
-	table  *regions.Table
-	guard  guard
-	byPath map[string]*pool
+	table   *regions.Table
+	guard   guard
+	byPath  map[string]*pool
+	regions []*region // by index in the table less one: the gateway's own is not among them
 }
 
 // New returns a gateway that answers 503 until a table is published.
 func New(cfg Config) (*Gateway, error) {
-	if cfg.Duration == nil || cfg.Outside == nil || cfg.Logger == nil {
-		return nil, errors.New("gateway: new: duration, outside and logger are required")
+	if cfg.Name == "" || cfg.Duration == nil || cfg.Outside == nil || cfg.Logger == nil {
+		return nil, errors.New("gateway: new: name, duration, outside and logger are required")
 	}
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 4 << 20
@@ -91,6 +100,11 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	g.serve(w, r, v)
+}
+
+// serve serves a request that was let in.
+func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, v *view) {
 	p, ok := v.byPath[r.URL.Path]
 	if !ok {
 		g.noService(w, v)

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // while its server is.
 type world struct {
 	dead   func(url string) bool
+	link   func(regions.Proposal) http.RoundTripper
 	deaths atomic.Int32
 }
 
@@ -35,11 +36,18 @@ func (w *world) NodeFailed(_ string, _ regions.NodeID, dead bool) {
 	}
 }
 
-func (w *world) Alive(_ context.Context, url string) error {
-	if w.dead != nil && w.dead(url) {
-		return fmt.Errorf("no answer from %s", url)
+func (w *world) Alive(_ context.Context, n regions.Proposal) error {
+	if w.dead != nil && w.dead(n.URL) {
+		return fmt.Errorf("no answer from %s", n.URL)
 	}
 	return nil
+}
+
+func (w *world) Link(n regions.Proposal) http.RoundTripper {
+	if w.link == nil {
+		return nil
+	}
+	return w.link(n)
 }
 
 // node is a scripted MCP server: behaviours that no SDK server can be made to show.
@@ -77,7 +85,7 @@ func start(t testing.TB, change func(*Config, *Service), nodes ...*node) *setup 
 	t.Helper()
 	s := &setup{world: &world{}, nodes: nodes}
 	cfg := Config{
-		Outside: s.world, Logger: slog.New(slog.DiscardHandler),
+		Name: "gw", Outside: s.world, Logger: slog.New(slog.DiscardHandler),
 		Duration: func(string, string, string) func(time.Duration) { return func(time.Duration) {} },
 	}
 	service := Service{Name: "tools", Path: "/mcp", Attempts: 3, BudgetRatio: 0.2, BudgetMin: 3,

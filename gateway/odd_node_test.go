@@ -86,7 +86,7 @@ func TestOddAnswersOfNodes(t *testing.T) {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 			t.Run(test.name+"/"+protocol, func(t *testing.T) {
 				s := start(t, nil, rawNode(t, "a", test.answer))
-				panics, url := front(t, s)
+				panics, url := bothVersions(t, s)
 				for range 2 {
 					status, body := ask(t, url, protocol)
 					if status != test.status || !strings.Contains(body, test.body) || (len(test.body) < 4 && body != test.body) {
@@ -101,8 +101,8 @@ func TestOddAnswersOfNodes(t *testing.T) {
 	}
 }
 
-// front serves the gateway by both versions of HTTP and keeps the server's log.
-func front(t *testing.T, s *setup) (*bytes.Buffer, string) {
+// bothVersions serves the gateway by both versions of HTTP and keeps the server's log.
+func bothVersions(t *testing.T, s *setup) (*bytes.Buffer, string) {
 	var logged bytes.Buffer
 	server := httptest.NewUnstartedServer(s.gateway)
 	server.Config.ErrorLog = log.New(&logged, "", 0)
@@ -151,7 +151,7 @@ func TestCutAnswerIsCounted(t *testing.T) {
 		hangUp(w)
 	})
 	s := start(t, func(c *Config, _ *Service) { c.Tracer = tracer(ended) }, n)
-	_, url := front(t, s)
+	_, url := bothVersions(t, s)
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		if status, body := ask(t, url, protocol); status != 0 {
 			t.Errorf("got %d %q", status, body)
@@ -176,6 +176,6 @@ func (e tracer) Request(r *http.Request, _ string, _ RequestSpan) (*http.Request
 	return r, func(outcome string) { e <- outcome }
 }
 
-func (e tracer) Attempt(context.Context, string, int) ([]upstream.Field, func(string)) {
+func (e tracer) Attempt(context.Context, AttemptSpan) ([]upstream.Field, func(string)) {
 	return nil, func(string) {}
 }

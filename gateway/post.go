@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"strings"
@@ -47,23 +49,41 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
 			p.took[eraIndex(era)][class](time.Since(began))
 		}
 	}()
-	outcome = g.traced(w, r, p, message{env: env, headers: headers, body: body, era: era})
+	outcome = g.traced(w, r, p, message{env: env, headers: headers, body: body, era: era, policy: p.policy(env.Method, env.Name, r.Header)})
 }
 
 // traced dispatches within a span, where there are spans.
 func (g *Gateway) traced(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
 	if g.cfg.Tracer == nil {
-		return g.dispatch(w, r, p, m)
+		return g.bounded(w, r, p, m)
 	}
-	span := RequestSpan{Service: p.name, Era: m.era.String(), Method: m.env.Method, Class: p.class(&m.env).String()}
+	span := RequestSpan{Service: p.name, Era: m.era.String(), Method: m.env.Method, RetryClass: p.class(m.policy, &m.env).String(),
+		LatencyClass: m.policy.class.String(), Spill: m.policy.spill.String()}
 	if m.env.Method == mcp.MethodToolsCall || m.env.Method == mcp.MethodPromptsGet {
 		span.Tool = m.env.Name
 	}
 	r, end := g.cfg.Tracer.Request(r, m.env.TraceParent, span)
 	outcome := Unknown // as in servePost
 	defer func() { end(told(r, outcome).String()) }()
-	outcome = g.dispatch(w, r, p, m)
+	outcome = g.bounded(w, r, p, m)
 	return outcome
+}
+
+var errDeadline = errors.New("gateway: the route's deadline has passed")
+
+// bounded dispatches within the bounds that the request's route sets.
+func (g *Gateway) bounded(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
+	if !m.policy.enter() {
+		mcp.WriteAnswer(w, m.env.Method, mcp.Overloaded("route_limit", time.Second), m.id())
+		return Overloaded
+	}
+	defer m.policy.leave()
+	if m.policy.deadline > 0 {
+		ctx, cancel := context.WithTimeoutCause(r.Context(), m.policy.deadline, errDeadline)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	return g.dispatch(w, r, p, m)
 }
 
 // told is what an outcome is to an agent that may have left: an unknown one was told to nobody then.
@@ -80,6 +100,7 @@ type message struct {
 	headers mcp.Headers
 	body    []byte
 	era     mcp.Era
+	policy  *policy
 }
 
 // id returns the JSON-RPC id as written, nil for none.
@@ -102,24 +123,42 @@ func (g *Gateway) dispatch(w http.ResponseWriter, r *http.Request, p *pool, m me
 		mcp.WriteError(w, mcp.InvalidRequest("this protocol version has no batches"), nil)
 		return Rejected
 	}
-	sc := session.Call{Envelope: m.env, Body: m.body, Class: p.class(&m.env), Pool: p.stateful(), Header: r.Header}
-	sw := &statusWriter{ResponseWriter: w}
-	if m.headers.Session != "" {
-		p.sessions.Serve(sw, r, sc)
-		return sw.outcome()
-	}
-	if m.env.Method == mcp.MethodInitialize && p.stated(needStateful) {
-		p.sessions.ServeInitialize(sw, r, sc)
-		return sw.outcome()
+	if m.headers.Session != "" || m.env.Method == mcp.MethodInitialize && p.stated(needStateful) {
+		return g.dispatchSession(w, r, p, m)
 	}
 	return g.walk(w, r, p, m, p.legacyNeed(m.env.Method))
+}
+
+// dispatchSession serves what belongs to a legacy session, or opens one.
+func (g *Gateway) dispatchSession(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
+	s := scopeOf(r)
+	f, err := p.fronts.get(s)
+	if err != nil {
+		mcp.WriteAnswer(w, m.env.Method, mcp.Overloaded("fronts", time.Second), m.id())
+		return Overloaded
+	}
+	sc := session.Call{Envelope: m.env, Body: m.body, Class: p.class(m.policy, &m.env), Pool: p.stateful(s), Header: r.Header}
+	sw := p.writer(w, m.policy)
+	if m.headers.Session == "" {
+		f.sessions.ServeInitialize(sw, r, sc)
+		return sw.outcome()
+	}
+	a := admission{p: p, foreign: s.via != ""}
+	defer a.leave()
+	if node, ok := f.sessions.Where(m.headers.Session); ok && !a.enterFor(node, &m, s) {
+		mcp.WriteAnswer(w, m.env.Method, a.refusal(), m.id())
+		return Overloaded
+	}
+	f.sessions.Serve(sw, r, sc)
+	a.served = sw.outcome() == OK
+	return sw.outcome()
 }
 
 // legacyNeed: outside a session only a node without sessions can help; if the service has none, any
 // node's refusal is the truth.
 func (p *pool) legacyNeed(method string) need {
 	switch {
-	case method == mcp.MethodDiscover && p.table.Eras != 0:
+	case method == mcp.MethodDiscover && p.entry.Eras != 0:
 		return needAny
 	case p.stated(needStateless):
 		return needStateless
@@ -132,7 +171,12 @@ func (p *pool) legacyNeed(method string) need {
 func (g *Gateway) dispatchModern(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
 	n := p.modernNeed()
 	if m.env.Method == mcp.MethodListen && n == needModern {
-		p.listen.Serve(w, r, listen.Request{Query: r.URL.RawQuery, Body: m.body, ID: m.id(), Header: r.Header})
+		f, err := p.fronts.get(scopeOf(r))
+		if err != nil {
+			mcp.WriteAnswer(w, m.env.Method, mcp.Overloaded("fronts", time.Second), m.id())
+			return Overloaded
+		}
+		f.listen.Serve(w, r, listen.Request{Query: r.URL.RawQuery, Body: m.body, ID: m.id(), Header: r.Header})
 		return OK
 	}
 	return g.walk(w, r, p, m, n)
@@ -142,17 +186,24 @@ func (g *Gateway) dispatchModern(w http.ResponseWriter, r *http.Request, p *pool
 // since an agent keeps what it found out at its first probe. Where no node ever spoke it, a legacy
 // node's own answer tells the agent so.
 func (p *pool) modernNeed() need {
-	if p.table.Eras.Has(regions.Modern) || p.table.Eras == 0 {
+	if p.entry.Eras.Has(regions.Modern) || p.entry.Eras == 0 {
 		return needModern
 	}
 	return needAny
 }
 
 func (g *Gateway) walk(w http.ResponseWriter, r *http.Request, p *pool, m message, n need) Outcome {
+	s := scopeOf(r)
 	c := &call{
-		g: g, p: p, w: w, r: r, env: m.env, era: m.era, id: m.id(), need: n,
-		class:   p.class(&m.env),
-		request: upstream.Request{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: m.body},
+		g: g, p: p, w: w, r: r, env: m.env, era: m.era, id: m.id(), policy: m.policy,
+		request:    upstream.Request{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: m.body},
+		candidates: p.newCandidates(s, m.policy, n, m.env.Method),
+		admission:  admission{p: p, kind: kindOf(&m, s), key: keyOf(m.env.Method, m.env.Name), foreign: s.via != ""},
+	}
+	c.class = p.class(m.policy, &m.env)
+	c.door = c
+	if m.env.Method == mcp.MethodToolsCall {
+		c.barred = p.lacking[m.env.Name]
 	}
 	return c.run()
 }

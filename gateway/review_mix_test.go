@@ -26,7 +26,7 @@ func TestNobodySeesTheAnswerOfAnother(t *testing.T) {
 		_, _ = w.Write(body)
 	}
 	s := start(t, nil, modern("a", echo), modern("b", echo))
-	_, url := front(t, s)
+	_, url := bothVersions(t, s)
 	var wg sync.WaitGroup
 	for agent := range 8 {
 		tr := &http.Transport{Protocols: new(http.Protocols)}

@@ -124,10 +124,14 @@ func (t *Table) buildService(in Input, si ServiceInput) (*Service, []error) {
 	if err := checkService(si); err != nil {
 		problems = append(problems, err)
 	}
-	nodes, errs := t.nodes(si)
-	problems = append(problems, errs...)
-	s := &Service{Name: si.Name, Path: si.Path, Nodes: nodes, Eras: stickyEras(in.Previous, si), Tools: mergeTools(nodes)}
-	s.index(t.Regions)
+	s := &Service{Name: si.Name, Path: si.Path, Eras: stickyEras(in.Previous, si)}
+	var before *Service
+	if in.Previous != nil {
+		before = in.Previous.ByName[si.Name]
+	}
+	s.arrange(t, si)
+	problems = append(problems, s.check(t, si, before)...)
+	s.Tools = mergeTools(s.Nodes)
 	return s, problems
 }
 
@@ -139,52 +143,6 @@ func checkService(si ServiceInput) error {
 		return fmt.Errorf("%w: service %q: path %q must start with / and be clean", ErrInvalidService, si.Name, si.Path)
 	}
 	return nil
-}
-
-// nodes returns the nodes of the table's regions in the table's order, with defaults filled in. Ids are
-// judged over all regions, unknown ones too: breakers, counters and affinity are keyed by them.
-func (t *Table) nodes(si ServiceInput) ([]Node, []error) {
-	var problems []error
-	order := make(map[string]int, len(t.Regions))
-	for i := range t.Regions {
-		order[t.Regions[i].Name] = i
-	}
-	known := make([]Node, 0, len(si.Nodes))
-	seen := make(map[NodeID]*Node, len(si.Nodes))
-	for _, n := range si.Nodes {
-		n = withDefaults(n, t.Region, si.Name)
-		if err := CheckProposal(n.Proposal); err != nil {
-			problems = append(problems, fmt.Errorf("service %q: %w", si.Name, err))
-		}
-		if n.Service != si.Name {
-			problems = append(problems, fmt.Errorf("%w: node %q belongs to service %q, not %q", ErrInvalidNode, n.ID, n.Service, si.Name))
-		}
-		if other := seen[n.ID]; other != nil {
-			problems = append(problems, duplicate(si.Name, other, &n))
-		}
-		seen[n.ID] = &n
-		if _, ok := order[n.Region]; ok {
-			known = append(known, n)
-		}
-	}
-	slices.SortFunc(known, func(a, b Node) int {
-		return cmp.Or(cmp.Compare(order[a.Region], order[b.Region]), cmp.Compare(a.ID, b.ID))
-	})
-	return known, problems
-}
-
-// index sets the pools and the lookup by id.
-func (s *Service) index(all []Region) {
-	s.Pools, s.byID = make([]Pool, len(all)), make(map[NodeID]int, len(s.Nodes))
-	at := 0
-	for i := range all {
-		s.Pools[i].From = at
-		for at < len(s.Nodes) && s.Nodes[at].Region == all[i].Name {
-			s.byID[s.Nodes[at].ID] = at
-			at++
-		}
-		s.Pools[i].To = at
-	}
 }
 
 func withDefaults(n Node, region, service string) Node {
@@ -211,6 +169,9 @@ func CheckProposal(p Proposal) error {
 	case p.Weight < 0 || p.Weight > MaxWeight:
 		return fmt.Errorf("%w: node %q: weight %d is outside 1..%d", ErrInvalidNode, p.ID, p.Weight, MaxWeight)
 	}
+	if usual(p.URL) {
+		return nil
+	}
 	u, err := url.Parse(p.URL)
 	switch {
 	case err != nil:
@@ -223,6 +184,52 @@ func CheckProposal(p Proposal) error {
 		return fmt.Errorf("%w: node %q: url must have neither user nor fragment", ErrInvalidNode, p.ID)
 	}
 	return nil
+}
+
+// usual reports URLs of the plain form that nearly all have, whose parsing would be most of the work of a
+// large table: a scheme, a host of letters, digits, dots and hyphens with or without a port, a simple path.
+func usual(u string) bool {
+	rest, ok := strings.CutPrefix(u, "http://")
+	if !ok {
+		rest, ok = strings.CutPrefix(u, "https://")
+	}
+	if !ok {
+		return false
+	}
+	host := len(rest)
+	for i := 0; i < len(rest); i++ {
+		switch c := rest[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-':
+		case c == '/' || c == '_' && host < i:
+			host = min(host, i)
+		case c == ':' && host == len(rest):
+			if i == 0 {
+				return false
+			}
+			return digitsThenPath(rest[i+1:])
+		default:
+			return false
+		}
+	}
+	return host > 0
+}
+
+// digitsThenPath reports a port and a simple path or none.
+func digitsThenPath(s string) bool {
+	port, path, _ := strings.Cut(s, "/")
+	for i := 0; i < len(port); i++ {
+		if port[i] < '0' || port[i] > '9' {
+			return false
+		}
+	}
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_', c == '/':
+		default:
+			return false
+		}
+	}
+	return port != ""
 }
 
 // stickyEras joins the eras verified now with those offered before.

@@ -4,6 +4,7 @@ package regions
 type Choice struct {
 	Region int     // index in Table.Regions
 	Weight float64 // probability that it is tried first; the choices of a plan sum to 1
+	Share  float64 // the region's own
 	Slower bool    // slower than the request asked for
 }
 
@@ -22,11 +23,11 @@ func plan(regions []Region, c Class, s Spill) Plan {
 		switch {
 		case r.Barred || r.Class > slowest:
 		case r.Share <= 0:
-			last = append(last, Choice{Region: i, Slower: r.Class > c})
+			last = append(last, Choice{Region: i, Share: r.Share, Slower: r.Class > c})
 		default:
 			w := left * min(r.Share, 1)
 			left -= w
-			first = append(first, Choice{Region: i, Weight: w, Slower: r.Class > c})
+			first = append(first, Choice{Region: i, Weight: w, Share: r.Share, Slower: r.Class > c})
 		}
 	}
 	given := 1 - left

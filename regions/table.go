@@ -1,5 +1,7 @@
 package regions
 
+import "reflect"
+
 // Table is the routing snapshot. It is immutable: readers share it without locks, and a request
 // loads it exactly once.
 type Table struct {
@@ -45,11 +47,18 @@ func (s *Service) Node(id NodeID) *Node {
 // that "read-only on one, idempotent on the other" comes out idempotent.
 func mergeTools(nodes []Node) map[string]Tool {
 	merged := map[string]Tool{}
+	seen := make(map[uintptr]bool) // maps that were merged: verification shares one among all nodes that say the same
 	for i := range nodes {
-		if nodes[i].Facts == nil {
+		f := nodes[i].Facts
+		if f == nil || len(f.Tools) == 0 {
 			continue
 		}
-		for name, t := range nodes[i].Facts.Tools {
+		at := reflect.ValueOf(f.Tools).Pointer()
+		if seen[at] {
+			continue
+		}
+		seen[at] = true
+		for name, t := range f.Tools {
 			t.Idempotent = t.Idempotent || t.ReadOnly
 			if had, ok := merged[name]; ok {
 				t.ReadOnly = t.ReadOnly && had.ReadOnly

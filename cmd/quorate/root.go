@@ -36,6 +36,7 @@ func newRootCommand() *cobra.Command {
 		newServeCommand(),
 		newCheckCommand(),
 		newCACommand(),
+		newAdminCommand(),
 		newDemoCommand(),
 		newNodeCommand(),
 		newVersionCommand(),

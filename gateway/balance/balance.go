@@ -41,59 +41,6 @@ const (
 	none
 )
 
-// Pick returns the index of the node for the next attempt, or -1 if every node is excluded or was
-// never verified. It draws two nodes by weight from the best tier that has any left and takes the
-// one whose latency × in-flight calls per weight is lower.
-//
-// Tiers are healthy, degraded, unhealthy, dead: the last node of a pool is never ejected. When under
-// 50 % of the nodes are healthy (panic, as in Envoy), all but the dead are one tier, since the few
-// healthy ones would only fall over next.
-//
-// rnd is 64 random bits. exclude may be nil; it is called up to three times per node and must give
-// the same answer. Pick allocates nothing.
-func Pick(nodes []Candidate, rnd uint64, exclude func(i int) bool) int {
-	panicking := Panic(nodes)
-	best, total := none, uint64(0)
-	for i := range nodes {
-		switch t := tierOf(&nodes[i], panicking); {
-		case t > best || t == none || exclude != nil && exclude(i):
-		case t < best:
-			best, total = t, share(&nodes[i])
-		default:
-			total += share(&nodes[i])
-		}
-	}
-	if best == none {
-		return -1
-	}
-	d := draw{nodes: nodes, best: best, panicking: panicking, exclude: exclude}
-	a := d.at(scale(rnd, total), -1)
-	rest := total - share(&nodes[a])
-	if rest == 0 {
-		return a
-	}
-	b := d.at(scale(mix(rnd), rest), a)
-	if cheaper(&nodes[b], &nodes[a]) {
-		return b
-	}
-	return a
-}
-
-// Panic reports whether under half of the nodes that were ever verified are healthy.
-func Panic(nodes []Candidate) bool {
-	healthy, known := 0, 0
-	for i := range nodes {
-		if nodes[i].State == regions.Unknown {
-			continue
-		}
-		known++
-		if nodes[i].State == regions.Healthy && !nodes[i].Dead {
-			healthy++
-		}
-	}
-	return 2*healthy < known
-}
-
 // Ramp returns a node's share of its weight at a time since it became healthy: from a tenth to the
 // whole, linearly over window. A window of 0 is no slow start.
 func Ramp(since, window time.Duration) float32 {
@@ -115,30 +62,6 @@ func tierOf(c *Candidate, panicking bool) tier {
 		return second
 	}
 	return third
-}
-
-// draw finds the node at a position on the line of shares of one tier.
-type draw struct {
-	nodes     []Candidate
-	best      tier
-	panicking bool
-	exclude   func(i int) bool
-}
-
-func (d *draw) at(pos uint64, skip int) int {
-	found := -1
-	for i := range d.nodes {
-		if i == skip || tierOf(&d.nodes[i], d.panicking) != d.best || d.exclude != nil && d.exclude(i) {
-			continue
-		}
-		found = i
-		s := share(&d.nodes[i])
-		if pos < s {
-			break
-		}
-		pos -= s
-	}
-	return found
 }
 
 // share is a node's effective weight in thousandths.

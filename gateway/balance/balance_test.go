@@ -34,7 +34,7 @@ func spread(t testing.TB, nodes []Candidate, n int, exclude func(int) bool) []in
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	out := make([]int, len(nodes)+1)
 	for range n {
-		i := Pick(nodes, rnd.Uint64(), exclude)
+		i := pick(nodes, rnd.Uint64(), exclude)
 		if i < 0 {
 			i = len(nodes)
 		}
@@ -186,7 +186,7 @@ func TestSlowNodeGetsLess(t *testing.T) {
 			for i := range nodes {
 				nodes[i].Latency = ewma[i].Value(now)
 			}
-			i := Pick(nodes, rnd.Uint64(), nil)
+			i := pick(nodes, rnd.Uint64(), nil)
 			nodes[i].InFlight++
 			calls = append(calls, call{i, tick + service[i]})
 		}
@@ -218,32 +218,5 @@ func TestRamp(t *testing.T) {
 		if got := Ramp(tc.since, tc.window); got != tc.want {
 			t.Errorf("Ramp(%v, %v) = %v, want %v", tc.since, tc.window, got, tc.want)
 		}
-	}
-}
-
-func TestPickAllocatesNothing(t *testing.T) {
-	nodes := states(ok, deg, bad, ok)
-	tried := -1
-	if n := testing.AllocsPerRun(100, func() {
-		tried = Pick(nodes, 42, func(i int) bool { return i == tried })
-	}); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
-func BenchmarkPick(b *testing.B) {
-	for _, n := range []int{1, 3, 16, 100} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			nodes := make([]Candidate, n)
-			for i := range nodes {
-				nodes[i] = Candidate{State: ok, Weight: 1, InFlight: int64(i % 3), Latency: time.Duration(i+1) * time.Millisecond}
-			}
-			tried, rnd := -1, uint64(seed)
-			b.ReportAllocs()
-			for b.Loop() {
-				rnd = mix(rnd)
-				Pick(nodes, rnd, func(i int) bool { return i == tried })
-			}
-		})
 	}
 }

@@ -189,6 +189,11 @@ func (b *bed) Pick(exclude func(regions.NodeID) bool) (session.Node, bool) {
 }
 
 // Lookup implements session.Pool.
+func (b *bed) Stays(id regions.NodeID, _ uint64) bool {
+	_, ok := b.Lookup(id)
+	return ok
+}
+
 func (b *bed) Lookup(id regions.NodeID) (session.Node, bool) {
 	for _, p := range b.places {
 		if p.node.ID() == id {

@@ -30,6 +30,7 @@ func (n *memoryNode) Down() <-chan struct{} { return n.down }
 func (n *memoryNode) Pick(exclude func(regions.NodeID) bool) (Node, bool) {
 	return n, !exclude("m")
 }
+func (n *memoryNode) Stays(regions.NodeID, uint64) bool  { return true }
 func (n *memoryNode) Lookup(regions.NodeID) (Node, bool) { return n, true }
 
 func (n *memoryNode) Do(_ context.Context, r *upstream.Request) (*http.Response, error) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/gateway/retry"
+	"github.com/quorate/quorate/regions"
 )
 
 // Hooks count what happens to sessions and calls. Nil fields are not called; the others must not block.
@@ -137,6 +138,19 @@ func (m *Manager) lookup(r *http.Request) (*session, bool) {
 		return nil, false
 	}
 	return v.(*session), true
+}
+
+// Where returns the node that serves the session with that id now; false for an id that is not known.
+func (m *Manager) Where(id string) (regions.NodeID, bool) {
+	v, ok := m.sessions.Load(id)
+	if !ok {
+		return "", false
+	}
+	p := v.(*session).where()
+	if p == nil {
+		return "", false
+	}
+	return p.node.ID(), true
 }
 
 // forget takes a session out, reporting false if it was out already.

@@ -24,7 +24,7 @@ func (s *session) settled(pool Pool) (*pin, error) {
 	}
 	s.mu.Lock()
 	p := s.pin
-	if !p.lost.Load() && (p.dead() || !listed(pool, p)) {
+	if !p.lost.Load() && (p.dead() || !pool.Stays(p.node.ID(), s.key)) {
 		p.lost.Store(true)
 	}
 	if !p.lost.Load() {
@@ -39,11 +39,6 @@ func (s *session) settled(pool Pool) (*pin, error) {
 	s.mu.Unlock()
 	<-mv.done // ends with the session at the latest
 	return mv.pin, mv.err
-}
-
-func listed(pool Pool, p *pin) bool {
-	_, ok := pool.Lookup(p.node.ID())
-	return ok
 }
 
 // lose marks the session's stay on p as over and starts the move at once, whoever waits for it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -59,6 +60,7 @@ func (m *Manager) newSession(o *opening, agent http.Header) *session {
 	s := &session{m: m, id: mint(), opening: o, version: o.result.version,
 		reading: make(chan struct{}, 1), moved: make(chan struct{})}
 	s.hash = Hash(s.id)
+	s.key = rand.Uint64()
 	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
 	s.streams.hash = s.hash
 	s.streams.limit = bounds{events: m.cfg.BufferEvents, bytes: m.cfg.BufferBytes}

@@ -23,4 +23,7 @@ type Pool interface {
 	Pick(exclude func(regions.NodeID) bool) (Node, bool)
 	// Lookup returns the node that a session is pinned to; false when it has left the table.
 	Lookup(id regions.NodeID) (Node, bool)
+	// Stays reports whether a session may stay on its node. It may not when the node has left the table, or
+	// its region is given up; key is even over sessions, so that a region can be given up bit by bit.
+	Stays(id regions.NodeID, key uint64) bool
 }

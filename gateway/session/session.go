@@ -26,6 +26,7 @@ type session struct {
 	m      *Manager
 	id     string
 	hash   string // for logs
+	key    uint64 // even over sessions
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 

@@ -84,6 +84,9 @@ func (c *call) next(f *fault) (bool, error) {
 	if c.canceled.Load() {
 		return false, mcp.OutcomeUnknown("cancelled")
 	}
+	if f.failure == upstream.Shed {
+		return false, mcp.Overloaded("region", time.Second) // the session is there, and so is its work
+	}
 	in := c.decision(f)
 	if in.WantsBudget() {
 		in.BudgetOK = c.s.m.cfg.Budget.Take(time.Now(), in.Lost())

@@ -236,8 +236,9 @@ type dialer struct {
 	tls         *tls.Config // nil for http
 }
 
-func (d *dialer) dial(ctx context.Context) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.connect)
+// dial connects, with rtt to the node's region on top of each of a handshake's round trips.
+func (d *dialer) dial(ctx context.Context, rtt time.Duration) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.connect+4*rtt)
 	defer cancel()
 	nd := net.Dialer{
 		Control:         d.control,

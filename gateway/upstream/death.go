@@ -50,7 +50,7 @@ func (n *Node) ask() bool {
 			return other.alive
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Probe)
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.Probe+2*n.rtt())
 	defer cancel()
 	err := n.cfg.Alive(ctx)
 	run.alive = err == nil || ownShortage(err)

@@ -34,9 +34,10 @@ func (x *exchange) start(r *Request) (*http.Response, error) {
 	if x.ctx.Done() != nil {
 		x.stop = context.AfterFunc(x.ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	}
-	c.wait.Store(int64(x.node.cfg.Suspect))
+	suspect := x.node.suspectAfter()
+	c.wait.Store(int64(suspect))
 	c.waiting.Store(true)
-	c.suspect.Reset(x.node.cfg.Suspect)
+	c.suspect.Reset(suspect)
 	defer x.answered()
 	if err := x.write(r); err != nil {
 		// A node may answer and close without reading all of it (413, 401): the answer counts.

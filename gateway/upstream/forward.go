@@ -71,7 +71,7 @@ func (a *attempts) cancel(cause error) {
 
 // forward makes one attempt over the link. Its breaker has let it pass; it counts as in flight.
 func (n *Node) forward(ctx context.Context, r *Request, report func(breaker.Outcome), began time.Time) (*http.Response, error) {
-	f := &forwarded{node: n, parent: ctx, wait: n.cfg.Suspect}
+	f := &forwarded{node: n, parent: ctx, wait: n.suspectAfter()}
 	f.inner, f.cancel = context.WithCancelCause(ctx)
 	n.attempts.add(f)
 	f.waiting.Store(true)

@@ -37,6 +37,7 @@ type Config struct {
 	TLS         *tls.Config                     // for https; nil means the system's roots
 	Alive       func(ctx context.Context) error // asks the node, on a connection of its own, for any answer at all
 	Link        http.RoundTripper               // carries the attempts to a gateway of another region; nil: HTTP/1.1 connections of the node's own
+	RTT         func() time.Duration            // round trip to the node's region, which the bounds above come on top of; nil: it is near
 	Labels      []Field                         // set on every answer, where the node's own fields of the name Quorate-* are not believed
 	Breaker     *breaker.Breaker
 	Observer    Observer
@@ -104,7 +105,7 @@ func New(cfg Config) (*Node, error) {
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 		n.shapes[m] = &http.Request{Method: m}
 	}
-	n.dialer = dialer{address: address(u), connect: cfg.Connect, userTimeout: cfg.UserTimeout}
+	n.dialer = dialer{address: address(u), connect: cfg.Connect, userTimeout: cfg.UserTimeout + 2*n.rtt()}
 	if u.Scheme == "https" {
 		n.dialer.tls = tlsFor(cfg.TLS, u.Hostname())
 	}
@@ -137,6 +138,17 @@ func tlsFor(base *tls.Config, name string) *tls.Config {
 	c.NextProtos = []string{"http/1.1"}
 	return c
 }
+
+// rtt is the round trip to the node's region.
+func (n *Node) rtt() time.Duration {
+	if n.cfg.RTT == nil {
+		return 0
+	}
+	return n.cfg.RTT()
+}
+
+// suspectAfter is how long response headers may be away before the node is asked for a sign of life.
+func (n *Node) suspectAfter() time.Duration { return n.cfg.Suspect + n.rtt() }
 
 // ID returns the node's id.
 func (n *Node) ID() regions.NodeID { return n.cfg.ID }
@@ -230,7 +242,7 @@ func (n *Node) observe(began time.Time, status int, report func(breaker.Outcome)
 }
 
 func (n *Node) connect(ctx context.Context) (*conn, error) {
-	c, err := n.dialer.dial(ctx)
+	c, err := n.dialer.dial(ctx, n.rtt())
 	if err != nil {
 		return nil, err
 	}

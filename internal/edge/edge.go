@@ -40,6 +40,8 @@ type Edge struct {
 	log       *slog.Logger
 	gateway   *gateway.Gateway
 	trackers  *trackers
+	links     *links
+	region    *region
 	probe     *http.Client
 	reload    chan reloading
 	data      *http.Server
@@ -59,9 +61,14 @@ func Start(ctx context.Context, cfg *config.Config, opts Options) (*Edge, error)
 	e := &Edge{opts: opts, log: opts.Logger, reload: make(chan reloading), failed: make(chan error, 2)}
 	e.cfg.Store(cfg)
 	e.probe = verify.AliveClient(nil)
-	e.trackers = newTrackers(e.log)
+	var err error
+	if e.links, err = newLinks(cfg); err != nil {
+		return nil, fmt.Errorf("edge: start: %w", err)
+	}
+	e.trackers = newTrackers(e.log, e.links, cfg.Region)
 	if err := e.start(ctx, cfg); err != nil {
 		e.trackers.close()
+		e.closePeers(ctx)
 		return nil, fmt.Errorf("edge: start: %w", err)
 	}
 	return e, nil
@@ -69,7 +76,7 @@ func Start(ctx context.Context, cfg *config.Config, opts Options) (*Edge, error)
 
 func (e *Edge) start(ctx context.Context, cfg *config.Config) error {
 	// Sockets first: a port that is taken should not cost the nodes a single probe.
-	dataListener, err := net.Listen("tcp", cfg.Listen.Address)
+	dataListener, err := listen(cfg.Listen.Address, unreadBound)
 	if err != nil {
 		return err
 	}
@@ -77,12 +84,16 @@ func (e *Edge) start(ctx context.Context, cfg *config.Config) error {
 	if err != nil {
 		return errors.Join(err, dataListener.Close())
 	}
+	if err := e.listenPeers(cfg); err != nil {
+		return errors.Join(err, dataListener.Close(), adminListener.Close())
+	}
 	if err := e.build(ctx, cfg); err != nil {
 		return errors.Join(err, dataListener.Close(), adminListener.Close())
 	}
 	e.dataAddr, e.adminAddr = dataListener.Addr(), adminListener.Addr()
 	e.serve(e.data, dataListener)
 	e.serve(e.admin, adminListener)
+	e.servePeers()
 	return nil
 }
 
@@ -90,16 +101,23 @@ func (e *Edge) start(ctx context.Context, cfg *config.Config) error {
 func (e *Edge) build(ctx context.Context, cfg *config.Config) error {
 	var err error
 	e.gateway, err = gateway.New(gateway.Config{
+		Name:           cfg.Name,
 		AllowedHosts:   allowedHosts(cfg),
 		AllowedOrigins: cfg.Listen.AllowedOrigins,
 		MaxBody:        int64(cfg.Listen.MaxBody),
 		BodyTimeout:    cfg.Listen.BodyTimeout,
 		Tracer:         e.tracer(),
 		Duration:       e.duration,
-		Outside:        outside{e.trackers, e.probe},
+		Outside:        outside{e.trackers, e.links, e.probe},
 		Logger:         e.log.With("region", cfg.Region),
 	})
 	if err != nil {
+		return err
+	}
+	if err := e.openRegion(cfg); err != nil {
+		return err
+	}
+	if err := e.openPeers(cfg); err != nil {
 		return err
 	}
 	if err := e.observe(); err != nil {
@@ -111,7 +129,7 @@ func (e *Edge) build(ctx context.Context, cfg *config.Config) error {
 	if e.admin, err = e.adminServer(cfg); err != nil {
 		return err
 	}
-	w := &writer{log: e.log, gateway: e.gateway, trackers: e.trackers, cfg: cfg}
+	w := &writer{log: e.log, gateway: e.gateway, trackers: e.trackers, links: e.links, region: e.region, cfg: cfg}
 	if err := e.trackers.set(cfg); err != nil {
 		return err
 	}
@@ -122,6 +140,7 @@ func (e *Edge) build(ctx context.Context, cfg *config.Config) error {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	e.stop, e.stopped = stop, run.Done()
 	e.done.Go(func() { w.run(run, e.reload) })
+	e.done.Go(func() { e.region.driver.Run(run) })
 	e.done.Go(func() { e.housekeeping(run) })
 	return nil
 }
@@ -186,7 +205,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.Load().Shutdown.Drain)
 	defer cancel()
 	drained := make(chan error, 1)
-	go func() { drained <- e.data.Shutdown(ctx) }()
+	go func() { drained <- e.data.Shutdown(ctx) }() // what other regions have passed on ends with the peers, below
 	e.gateway.Close(ctx)
 	err := <-drained
 	if err != nil {
@@ -194,6 +213,7 @@ func (e *Edge) Shutdown(ctx context.Context) error {
 	}
 	e.stop()
 	e.trackers.close()
+	e.closePeers(ctx)
 	_ = e.admin.Close() // status and metrics stay readable to the end
 	e.done.Wait()
 	e.gateway.Release()

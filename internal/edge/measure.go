@@ -26,14 +26,15 @@ type spans struct{ tracer *telemetry.Tracer }
 // Request implements gateway.Tracer.
 func (s spans) Request(r *http.Request, traceParent string, span gateway.RequestSpan) (*http.Request, func(string)) {
 	ctx, began := s.tracer.Request(r.Context(), r.Header, traceParent, telemetry.Request{
-		Service: span.Service, Era: span.Era, Method: span.Method, Tool: span.Tool, RetryClass: span.Class,
+		Service: span.Service, Era: span.Era, Method: span.Method, Tool: span.Tool, RetryClass: span.RetryClass,
+		Class: span.LatencyClass, Spill: span.Spill,
 	})
 	return r.WithContext(ctx), began.End
 }
 
 // Attempt implements gateway.Tracer.
-func (s spans) Attempt(ctx context.Context, node string, number int) ([]upstream.Field, func(string)) {
-	_, began := s.tracer.Attempt(ctx, node, number)
+func (s spans) Attempt(ctx context.Context, a gateway.AttemptSpan) ([]upstream.Field, func(string)) {
+	_, began := s.tracer.Attempt(ctx, telemetry.Attempt{Node: a.Node, Region: a.Region, RegionClass: a.RegionClass, RTT: a.RTT, Number: a.Number})
 	h := http.Header{}
 	began.Inject(h)
 	fields := make([]upstream.Field, 0, len(h))
@@ -59,6 +60,7 @@ func (e *Edge) observe() error {
 		})
 	}
 	return errors.Join(
+		e.observeRegions(),
 		t.Observe(telemetry.Requests, e.emitRequests),
 		service(telemetry.Retries, func(f gateway.Figures) float64 { return float64(f.Retries) }),
 		service(telemetry.Spliced, func(f gateway.Figures) float64 { return float64(f.Spliced) }),

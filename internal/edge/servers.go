@@ -36,6 +36,8 @@ func (e *Edge) adminServer(cfg *config.Config) (*http.Server, error) {
 	c := admin.Config{
 		Status:      e.Status,
 		Ready:       e.Ready,
+		Regions:     e.Regions,
+		Order:       e.Order,
 		Metrics:     e.opts.Telemetry.Metrics(),
 		ClientCerts: cfg.Admin.TLS.ClientCAFile != "",
 		Logger:      e.log,

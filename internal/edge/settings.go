@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"cmp"
 	"net"
 
 	"github.com/quorate/quorate/gateway"
@@ -8,14 +9,16 @@ import (
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/route"
 	"github.com/quorate/quorate/gateway/session"
+	"github.com/quorate/quorate/gateway/shed"
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/regions"
 )
 
 // settings translates the file's words into the data plane's.
 func settings(cfg *config.Config) ([]gateway.Service, error) {
 	out := make([]gateway.Service, 0, len(cfg.Services))
-	for _, s := range cfg.Services {
-		routes, err := route.Compile(routesOf(s))
+	for i, s := range cfg.Services {
+		routes, err := route.Compile(routesOf(cfg.RoutesOf(i), s))
 		if err != nil {
 			return nil, err
 		}
@@ -31,6 +34,9 @@ func settings(cfg *config.Config) ([]gateway.Service, error) {
 			Suspect:              s.Attempt.Suspect,
 			Probe:                s.Attempt.Probe,
 			SlowStart:            s.Balance.SlowStart,
+			Class:                latencyClass(s.Class),
+			Spill:                spillOf(s.Spill),
+			Limits:               limitsOf(cfg, s.Limits),
 			Breaker:              breakerOf(s.Breaker),
 			Session: session.Config{
 				Service:      s.Name,
@@ -55,15 +61,43 @@ func breakerOf(b config.Breaker) breaker.Config {
 	}
 }
 
-func routesOf(s config.Service) []route.Route {
-	out := make([]route.Route, 0, len(s.Routes))
-	for _, r := range s.Routes {
-		out = append(out, route.Route{
-			Match:      route.Match{Tool: r.Match.Tool, Prompt: r.Match.Prompt, Resource: r.Match.Resource, Method: r.Match.Method},
+func routesOf(routes []config.Route, s config.Service) []route.Route {
+	out := make([]route.Route, 0, len(routes))
+	for _, r := range routes {
+		to := route.Route{
+			Match: route.Match{
+				Tool: r.Match.Tool, Prompt: r.Match.Prompt, Resource: r.Match.Resource, Method: r.Match.Method, Header: r.Match.Header,
+			},
 			RetryClass: classOf(r.RetryClass),
-		})
+			Class:      latencyClass(cmp.Or(r.Class, s.Class)),
+			Spill:      spillOf(cmp.Or(r.Spill, s.Spill)),
+			Deadline:   r.Deadline,
+			Limit:      r.Limit,
+		}
+		if r.Class != "" && r.Spill == "" {
+			to.Spill = regions.SpillNext // who asks for a class means it
+		}
+		out = append(out, to)
 	}
 	return out
+}
+
+// latencyClass and spillOf translate words that the file's check has let through.
+func latencyClass(word string) regions.Class {
+	c, _ := regions.ParseClass(word)
+	return min(c, regions.Slow)
+}
+
+func spillOf(word string) regions.Spill {
+	s, _ := regions.ParseSpill(word)
+	return s
+}
+
+func limitsOf(cfg *config.Config, l config.Limits) shed.Config {
+	return shed.Config{
+		Max: l.Max, Min: l.Min, Adaptive: l.Adaptive, Reserve: l.Reserve, ForeignMax: cfg.Regions[cfg.Region].Capacity,
+		Shares: [3]float64{float64(l.FastPercent) / 100, float64(l.MediumPercent) / 100, float64(l.SlowPercent) / 100},
+	}
 }
 
 func classOf(word string) *mcp.RetryClass {

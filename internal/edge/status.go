@@ -49,7 +49,7 @@ func (e *Edge) nodeStatus(service string, n regions.Node) admin.Node {
 	}
 	if n.Facts != nil {
 		out.Era = admin.EraOf(n.Facts.Eras.Has(regions.Legacy), n.Facts.Eras.Has(regions.Modern))
-		out.Groups = n.Facts.Groups
+		out.Groups = regions.GroupsOf(n.Facts).Words()
 	}
 	if live, ok := e.gateway.Node(service, n.ID); ok {
 		out.InFlight, out.Breaker = live.InFlight(), live.BreakerState()

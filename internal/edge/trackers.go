@@ -16,6 +16,8 @@ import (
 // trackers holds one verification tracker per service.
 type trackers struct {
 	log     *slog.Logger
+	links   *links
+	region  string // the gateway's own
 	changed chan struct{} // any of them has news; holds one signal
 
 	mu     sync.RWMutex
@@ -29,8 +31,8 @@ type tracked struct {
 	stop   chan struct{}
 }
 
-func newTrackers(log *slog.Logger) *trackers {
-	return &trackers{log: log, changed: make(chan struct{}, 1), byID: make(map[string]*tracked)}
+func newTrackers(log *slog.Logger, l *links, region string) *trackers {
+	return &trackers{log: log, links: l, region: region, changed: make(chan struct{}, 1), byID: make(map[string]*tracked)}
 }
 
 // set starts, feeds and stops trackers so that they fit cfg. Nodes that stay keep what is known of them,
@@ -38,7 +40,7 @@ func newTrackers(log *slog.Logger) *trackers {
 func (t *trackers) set(cfg *config.Config) error {
 	proposals := make(map[string][]regions.Proposal, len(cfg.Services))
 	for _, s := range cfg.Services {
-		p, err := proposed(cfg.Region, s)
+		p, err := proposed(cfg, s)
 		if err != nil {
 			return fmt.Errorf("edge: service %s: %w", s.Name, err)
 		}
@@ -63,8 +65,8 @@ func (t *trackers) set(cfg *config.Config) error {
 	return nil
 }
 
-// proposed joins what all sources of a service propose.
-func proposed(region string, s config.Service) ([]regions.Proposal, error) {
+// proposed joins what all sources of a service propose, in this region and the others.
+func proposed(cfg *config.Config, s config.Service) ([]regions.Proposal, error) {
 	var all []regions.Proposal
 	for _, d := range s.Discover {
 		if d.Static == nil {
@@ -74,13 +76,47 @@ func proposed(region string, s config.Service) ([]regions.Proposal, error) {
 		for _, n := range d.Static.Nodes {
 			nodes = append(nodes, static.Node{ID: n.ID, URL: n.URL, Weight: n.Weight})
 		}
-		source, err := static.New(static.Config{Service: s.Name, Region: region, Nodes: nodes})
+		source, err := static.New(static.Config{Service: s.Name, Region: cfg.Region, Nodes: nodes})
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, source.Proposals()...)
 	}
+	for name, r := range cfg.Regions {
+		if name == cfg.Region {
+			continue
+		}
+		far, err := proposedFar(name, r, s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, far...)
+	}
 	return all, nil
+}
+
+// proposedFar returns a service's nodes in another region: its gateways, each of which stands for the
+// region's whole pool, or the nodes themselves.
+func proposedFar(name string, r config.Region, s config.Service) ([]regions.Proposal, error) {
+	if viaOf(r.Via) == regions.ViaGateway {
+		all := make([]regions.Proposal, 0, len(r.Gateways))
+		for _, address := range r.Gateways {
+			all = append(all, regions.Proposal{
+				ID: regions.NodeID(name + "@" + address), Service: s.Name, Region: name,
+				URL: "https://" + address + s.Path, Source: sourceGateway, Weight: 1,
+			})
+		}
+		return all, nil
+	}
+	nodes := make([]static.Node, 0, len(r.Pools[s.Name].Nodes))
+	for _, n := range r.Pools[s.Name].Nodes {
+		nodes = append(nodes, static.Node{ID: n.ID, URL: n.URL, Weight: n.Weight})
+	}
+	source, err := static.New(static.Config{Service: s.Name, Region: name, Nodes: nodes})
+	if err != nil {
+		return nil, err
+	}
+	return source.Proposals(), nil
 }
 
 func (t *trackers) ensure(s config.Service) error {
@@ -95,6 +131,7 @@ func (t *trackers) ensure(s config.Service) error {
 		Interval:  s.Checks.Interval,
 		Failures:  s.Checks.Failures,
 		Successes: s.Checks.Successes,
+		Transport: t.links.checking,
 		Logger:    t.log,
 	})
 	if err != nil {
@@ -106,6 +143,14 @@ func (t *trackers) ensure(s config.Service) error {
 	return nil
 }
 
+// signal says that there is news; it never blocks.
+func (t *trackers) signal() {
+	select {
+	case t.changed <- struct{}{}:
+	default:
+	}
+}
+
 // forward joins the trackers' signals into one.
 func (t *trackers) forward(n *tracked) {
 	for {
@@ -113,10 +158,7 @@ func (t *trackers) forward(n *tracked) {
 		case <-n.stop:
 			return
 		case <-n.Changed():
-			select {
-			case t.changed <- struct{}{}:
-			default:
-			}
+			t.signal()
 		}
 	}
 }
@@ -136,7 +178,8 @@ func (t *trackers) nodes(service string) []regions.Node {
 	return nil
 }
 
-// firstLook waits until every node was checked once, at most bound.
+// firstLook waits until every node of the gateway's own region was checked once, at most bound. The others
+// join as they answer: a region that is away must not hold up a start.
 func (t *trackers) firstLook(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
@@ -156,7 +199,7 @@ func (t *trackers) looked() bool {
 	defer t.mu.RUnlock()
 	for _, n := range t.byID {
 		for _, node := range n.Nodes() {
-			if node.State == regions.Unknown && node.ConsecutiveFailures == 0 {
+			if node.Region == t.region && node.State == regions.Unknown && node.ConsecutiveFailures == 0 {
 				return false
 			}
 		}

@@ -25,6 +25,8 @@ type writer struct {
 	log      *slog.Logger
 	gateway  *gateway.Gateway
 	trackers *trackers
+	links    *links
+	region   *region
 	cfg      *config.Config
 	table    *regions.Table
 }
@@ -83,6 +85,9 @@ func (w *writer) apply(ctx context.Context, cfg *config.Config) error {
 	if _, err := settings(cfg); err != nil {
 		return err
 	}
+	if err := w.follow(cfg); err != nil {
+		return err
+	}
 	if err := w.trackers.set(cfg); err != nil {
 		return err
 	}
@@ -94,8 +99,21 @@ func (w *writer) apply(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
+// follow takes over the regions of a configuration.
+func (w *writer) follow(cfg *config.Config) error {
+	if err := w.links.measure(cfg); err != nil {
+		return err
+	}
+	if w.links.peers != nil {
+		if err := w.links.peers.SetRemotes(remotes(cfg)); err != nil {
+			return err
+		}
+	}
+	return w.region.driver.SetRegions(others(cfg), cfg.Regions[cfg.Region].Capacity)
+}
+
 func (w *writer) publish(cfg *config.Config) error {
-	in := regions.Input{Previous: w.table, Region: cfg.Region}
+	in := regions.Input{Previous: w.table, Region: cfg.Region, Bounds: boundsOf(cfg.Classes), Regions: w.region.driver.Regions()}
 	for _, s := range cfg.Services {
 		in.Services = append(in.Services, regions.ServiceInput{Name: s.Name, Path: s.Path, Nodes: w.trackers.nodes(s.Name)})
 	}
@@ -117,6 +135,7 @@ func (w *writer) publish(cfg *config.Config) error {
 // outside lets the data plane reach verification.
 type outside struct {
 	trackers *trackers
+	links    *links
 	probe    *http.Client
 }
 
@@ -126,6 +145,12 @@ func (o outside) NodeFailed(service string, id regions.NodeID, dead bool) {
 }
 
 // Alive implements gateway.Outside.
-func (o outside) Alive(ctx context.Context, url string) error {
-	return verify.Alive(ctx, o.probe, url)
+func (o outside) Alive(ctx context.Context, n regions.Proposal) error {
+	if n.Source == sourceGateway {
+		return o.links.alive(ctx, n)
+	}
+	return verify.Alive(ctx, o.probe, n.URL)
 }
+
+// Link implements gateway.Outside.
+func (o outside) Link(n regions.Proposal) http.RoundTripper { return o.links.transport(n) }

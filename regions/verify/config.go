@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/quorate/quorate/regions"
 )
 
 // Config says how a Tracker verifies the nodes of one service. The zero value of every field but
@@ -29,11 +31,15 @@ type Config struct {
 	// Concurrency is how many checks run at one time, default 64. Waiting for a turn fails no check.
 	Concurrency int
 
-	TLS    *tls.Config  // for https nodes; nil means the system's roots
-	Header http.Header  // added to every check, for nodes that ask even for a list who wants it
-	Logger *slog.Logger // required
+	TLS    *tls.Config // for https nodes; nil means the system's roots
+	Header http.Header // added to every check, for nodes that ask even for a list who wants it
+	// Transport returns what carries the checks of a node that is not reached over TCP of its own, nil for any
+	// other node. Default: every node is.
+	Transport func(node regions.Proposal) http.RoundTripper
+	Logger    *slog.Logger // required
 
 	random func() float64 // uniform in [0,1); tests make it constant
+	shared *sharedTools
 }
 
 func (c *Config) withDefaults() error {
@@ -51,6 +57,9 @@ func (c *Config) withDefaults() error {
 	or(&c.Failures, 3)
 	or(&c.Successes, 2)
 	or(&c.Concurrency, 64)
+	if c.shared == nil {
+		c.shared = &sharedTools{}
+	}
 	if c.random == nil {
 		c.random = rand.Float64
 	}
@@ -75,6 +84,18 @@ func (c *Config) validate() error {
 		return fmt.Errorf("verify: config: %w", errors.Join(problems...))
 	}
 	return nil
+}
+
+// clientOf returns the client for a node's checks.
+func (c *Config) clientOf(node regions.Proposal) *http.Client {
+	client := c.newClient()
+	if c.Transport == nil {
+		return client
+	}
+	if t := c.Transport(node); t != nil {
+		client.Transport = t
+	}
+	return client
 }
 
 // newClient returns a client of one node's own: two nodes never share a connection, and checks never

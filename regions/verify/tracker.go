@@ -99,7 +99,7 @@ func (t *Tracker) admissible(full []regions.Proposal) map[regions.NodeID]regions
 // watch starts a watcher. t.mu is held.
 func (t *Tracker) watch(p regions.Proposal) *watched {
 	ctx, end := context.WithCancel(t.ctx)
-	client := t.cfg.newClient()
+	client := t.cfg.clientOf(p)
 	w := newWatcher(&t.cfg, p, &probe{wire: wire{client: client, url: p.URL, header: t.cfg.Header}}, t.slots, func() { signal(t.changed) })
 	t.running.Go(func() {
 		w.run(ctx)

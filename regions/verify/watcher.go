@@ -120,6 +120,7 @@ func (w *watcher) learn(r *report) {
 	w.seen.LastSeen, w.seen.Latency = r.sent, r.latency
 	if w.seen.Facts == nil || !sameFacts(w.seen.Facts, &r.facts) {
 		facts := r.facts
+		facts.Tools = w.cfg.shared.of(facts.Tools)
 		w.seen.Facts = &facts
 		w.changed()
 	}

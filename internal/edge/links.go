@@ -1,0 +1,215 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/peer"
+	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/distance"
+)
+
+// sourceGateway is the source of nodes that are the gateways of other regions.
+const sourceGateway = "gateway"
+
+// links are the ways to the gateways of other regions, and what is measured on them.
+type links struct {
+	peers    *peer.Peers // nil where the file has no peer section
+	listener net.Listener
+
+	mu        sync.Mutex
+	bounds    regions.Bounds
+	distances map[string]*distance.Estimator // by region
+}
+
+// errNoPeers: a node that is a gateway cannot be reached without an identity; the configuration's check
+// lets no such file through.
+var errNoPeers = errors.New("edge: this gateway has no peer identity")
+
+func boundsOf(c config.Classes) regions.Bounds { return regions.Bounds{c.Fast, c.Medium, c.Slow} }
+
+func newLinks(cfg *config.Config) (*links, error) {
+	l := &links{distances: make(map[string]*distance.Estimator)}
+	return l, l.measure(cfg)
+}
+
+// measure starts, keeps and ends the measurement of round trips, so that it fits cfg.
+func (l *links) measure(cfg *config.Config) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bounds := boundsOf(cfg.Classes)
+	for name := range l.distances {
+		if _, ok := cfg.Regions[name]; !ok {
+			delete(l.distances, name)
+		}
+	}
+	for name, r := range cfg.Regions {
+		if l.distances[name] == nil || l.bounds != bounds {
+			e, err := distance.New(distance.Config{Seed: r.RTT, Bounds: bounds})
+			if err != nil {
+				return err
+			}
+			l.distances[name] = e
+		}
+	}
+	l.bounds = bounds
+	return nil
+}
+
+// observe takes in a measured round trip.
+func (l *links) observe(region string, rtt time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if d := l.distances[region]; d != nil {
+		d.Observe(rtt, time.Now())
+	}
+}
+
+// distance returns a region's round trip, its class and whether it was measured.
+func (l *links) distance(region string) (time.Duration, regions.Class, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d := l.distances[region]
+	if d == nil {
+		return 0, regions.Fast, false
+	}
+	return d.RTT(), d.Class(), d.Measured()
+}
+
+// remotes lists the gateways of a configuration's other regions.
+func remotes(cfg *config.Config) []peer.Remote {
+	var all []peer.Remote
+	for name, r := range cfg.Regions {
+		if name == cfg.Region || r.Via == regions.ViaDirect.String() {
+			continue
+		}
+		for _, address := range r.Gateways {
+			all = append(all, peer.Remote{Region: name, Address: address, Seed: r.RTT})
+		}
+	}
+	return all
+}
+
+// transport returns what carries requests to a node that is a region's gateway, nil for any other.
+func (l *links) transport(n regions.Proposal) http.RoundTripper {
+	if n.Source != sourceGateway || l.peers == nil {
+		return nil
+	}
+	return l.peers.Transport(n.Region, hostOf(n.URL))
+}
+
+// checking is transport for checks: the gateway may only show what its own nodes can do.
+func (l *links) checking(n regions.Proposal) http.RoundTripper {
+	t := l.transport(n)
+	if t == nil {
+		return nil
+	}
+	return localOnly{t}
+}
+
+// alive asks a gateway over its link.
+func (l *links) alive(ctx context.Context, n regions.Proposal) error {
+	if l.peers == nil {
+		return errNoPeers
+	}
+	return l.peers.Alive(ctx, n.Region, hostOf(n.URL))
+}
+
+// localOnly marks requests that the receiver must not pass on.
+type localOnly struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (t localOnly) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set(mcp.HeaderHops, "0")
+	return t.RoundTripper.RoundTrip(r)
+}
+
+func hostOf(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// openPeers starts the peer listener and the links, where the file has an identity for them.
+func (e *Edge) openPeers(cfg *config.Config) error {
+	if cfg.Peer.CertFile == "" {
+		return nil
+	}
+	credentials, err := peer.LoadCredentials(cfg.Peer.CAFile, cfg.Peer.CertFile, cfg.Peer.KeyFile)
+	if err != nil {
+		return err
+	}
+	e.links.peers, err = peer.New(peer.Config{
+		Credentials: credentials,
+		Version:     e.opts.Version,
+		Report:      e.region.report,
+		Received:    func(from peer.Identity, payload []byte) { e.region.received(from, payload) },
+		RTT:         func(region, _ string, rtt time.Duration) { e.links.observe(region, rtt) },
+		Forward: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			from, _ := peer.From(r.Context())
+			e.gateway.ServeForwarded(w, r, from.Region)
+		}),
+		Logger: e.log,
+	})
+	if err != nil {
+		return err
+	}
+	return e.links.peers.SetRemotes(remotes(cfg))
+}
+
+// listenPeers takes the port for other gateways.
+func (e *Edge) listenPeers(cfg *config.Config) (err error) {
+	if cfg.Peer.Address != "" {
+		e.links.listener, err = net.Listen("tcp", cfg.Peer.Address)
+	}
+	return err
+}
+
+// servePeers serves other gateways.
+func (e *Edge) servePeers() {
+	l := e.links.listener
+	if l == nil {
+		return
+	}
+	e.done.Go(func() {
+		if err := e.links.peers.Serve(l); err != nil {
+			e.failed <- err
+		}
+	})
+}
+
+// closePeers ends the links, and what other gateways have passed on.
+func (e *Edge) closePeers(ctx context.Context) {
+	if e.links.peers != nil {
+		_ = e.links.peers.Close(ctx) // what does not end in time is cut
+	}
+	if e.links.listener != nil {
+		_ = e.links.listener.Close()
+	}
+}
+
+// PeerAddr returns the address that other gateways are served on, with the real port; "" for none.
+func (e *Edge) PeerAddr() string {
+	if e.links.listener == nil {
+		return ""
+	}
+	return e.links.listener.Addr().String()
+}
+
+// list returns the links as they are.
+func (l *links) list() []peer.Link {
+	if l.peers == nil {
+		return nil
+	}
+	return l.peers.Links()
+}

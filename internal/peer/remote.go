@@ -1,0 +1,268 @@
+package peer
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// remote keeps the link to one other gateway up.
+type remote struct {
+	p       *Peers
+	to      Remote
+	ctx     context.Context
+	leave   context.CancelFunc
+	forward *http.Transport
+
+	mu      sync.Mutex
+	current *session // nil while down
+	since   time.Time
+	gateway string
+	rtt     time.Duration // last measured
+	err     error
+	dialed  sync.Mutex    // held while dialing
+	again   chan struct{} // dial at once
+}
+
+// dialing starts a remote; p.mu is held.
+func (p *Peers) dialing(to Remote) *remote {
+	r := &remote{p: p, to: to, since: time.Now(), again: make(chan struct{}, 1)}
+	r.ctx, r.leave = context.WithCancel(p.ctx)
+	r.forward = r.newTransport()
+	p.work.Go(func() {
+		r.keep()
+		r.forward.CloseIdleConnections()
+	})
+	return r
+}
+
+func (r *remote) session() *session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.current
+}
+
+// seed is the round trip to expect.
+func (r *remote) seed() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rtt > 0 {
+		return r.rtt
+	}
+	return r.to.Seed
+}
+
+// measured takes in a round trip.
+func (r *remote) measured(rtt time.Duration) {
+	r.mu.Lock()
+	r.rtt = rtt
+	r.mu.Unlock()
+	if r.p.cfg.RTT != nil {
+		r.p.cfg.RTT(r.to.Region, r.to.Address, rtt)
+	}
+}
+
+func (r *remote) link() Link {
+	r.mu.Lock()
+	s, l := r.current, Link{Region: r.to.Region, Address: r.to.Address, Gateway: r.gateway, Since: r.since, RTT: r.rtt}
+	if r.err != nil {
+		l.Error = r.err.Error()
+	}
+	r.mu.Unlock()
+	if s != nil {
+		up := s.link()
+		up.Region, up.Address = l.Region, l.Address
+		return up
+	}
+	return l
+}
+
+// keep dials until the remote leaves, with more and more time between failures.
+func (r *remote) keep() {
+	backoff := minBackoff
+	for r.ctx.Err() == nil {
+		began := time.Now()
+		s, err := r.dial(r.ctx, false)
+		if err == nil {
+			r.up(s)
+			s.offer(r.p.report())
+			err = s.run(r.ctx)
+		}
+		r.down(err)
+		if errors.Is(err, errRenewed) || time.Since(began) > maxBackoff {
+			backoff = minBackoff
+		}
+		// Full jitter, so that gateways that lost each other do not meet in step.
+		timer := time.NewTimer(time.Duration(rand.Int64N(int64(backoff)) + 1))
+		select {
+		case <-timer.C:
+		case <-r.again:
+		case <-r.ctx.Done():
+		}
+		timer.Stop()
+		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+func (r *remote) up(s *session) {
+	r.mu.Lock()
+	r.current, r.since, r.gateway, r.err = s, time.Now(), s.theirs.Gateway, nil
+	r.mu.Unlock()
+	r.p.log.Info("link is up", "region", r.to.Region, "gateway", s.theirs.Gateway, "address", r.to.Address)
+	notify(r.p.changed)
+}
+
+func (r *remote) down(err error) {
+	r.mu.Lock()
+	was := r.current != nil
+	if was {
+		r.since = time.Now()
+	}
+	news := was || r.err == nil || r.err.Error() != err.Error()
+	r.current, r.err = nil, err
+	r.mu.Unlock()
+	if r.ctx.Err() == nil && news && !errors.Is(err, errRenewed) {
+		r.p.log.Warn("no link", "region", r.to.Region, "address", r.to.Address, "cause", err.Error())
+	}
+	notify(r.p.changed)
+}
+
+// patience is how long a handshake may take: its round trips, with some for the other side's work.
+func (r *remote) patience() time.Duration { return 500*time.Millisecond + 5*r.seed() }
+
+// dial opens a connection for the link, or one that only asks whether anybody is there.
+func (r *remote) dial(ctx context.Context, probe bool) (*session, error) {
+	until := time.Now().Add(r.patience())
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	conn, m, err := r.connect(ctx, protocolLink)
+	if err != nil {
+		return nil, err
+	}
+	t, err := trusted(r.p.cfg.Credentials, conn.ConnectionState(), x509.ExtKeyUsageServerAuth, m.generation)
+	if err == nil {
+		stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+		var theirs hello
+		theirs, err = r.p.greet(conn, t, probe, until)
+		if err == nil && stop() {
+			return r.p.newSession(conn, t, theirs, r), nil
+		}
+	}
+	_ = conn.NetConn().Close()
+	if err == nil {
+		err = ctx.Err()
+	}
+	return nil, err
+}
+
+// connect makes a TLS connection for one of the listener's protocols.
+func (r *remote) connect(ctx context.Context, protocol string) (*tls.Conn, *material, error) {
+	d := net.Dialer{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
+		Control:         r.bound,
+	}
+	raw, err := d.DialContext(ctx, "tcp", r.to.Address)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := r.p.cfg.Credentials.get()
+	conn := tls.Client(raw, r.p.clientTLS(m, r.to.Region, protocol))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, nil, fmt.Errorf("tls handshake: %w", err)
+	}
+	if got := conn.ConnectionState().NegotiatedProtocol; got != protocol {
+		_ = raw.Close()
+		return nil, nil, fmt.Errorf("the other side speaks %q, not %s", got, protocol)
+	}
+	return conn, m, nil
+}
+
+// bound ends connections whose bytes stay unacknowledged, long before the kernel would.
+func (r *remote) bound(_, _ string, raw syscall.RawConn) error {
+	var serr error
+	err := raw.Control(func(fd uintptr) {
+		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((time.Second+4*r.seed())/time.Millisecond))
+	})
+	return errors.Join(err, serr)
+}
+
+// Alive asks a gateway for a pong to a ping sent after the call. While the link is down it dials one. A link
+// that does not answer within ctx does not mean that nobody would: a new connection is tried beside it.
+func (p *Peers) Alive(ctx context.Context, region, address string) error {
+	r := p.remote(region, address)
+	if r == nil {
+		return fmt.Errorf("peer: alive: %s at %s: %w", region, address, ErrUnknown)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	asked, results := 0, make(chan error, 2)
+	if s := r.session(); s != nil {
+		asked++
+		p.work.Go(func() { results <- s.pong(ctx) })
+	}
+	asked++
+	p.work.Go(func() { results <- r.probe(ctx) })
+	var problems []error
+	for range asked {
+		err := <-results
+		if err == nil {
+			return nil
+		}
+		problems = append(problems, err)
+	}
+	return fmt.Errorf("peer: alive: %s at %s: %w", region, address, errors.Join(problems...))
+}
+
+// pong waits for the answer to a new ping.
+func (s *session) pong(ctx context.Context) error {
+	select {
+	case <-s.ask():
+		return nil
+	case <-s.ending:
+		return s.failure()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// probe dials and says hello, no more. It leaves a moment to the link's own answer, which costs less.
+func (r *remote) probe(ctx context.Context) error {
+	if r.session() != nil {
+		timer := time.NewTimer(2*r.seed() + 20*time.Millisecond)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !r.dialed.TryLock() {
+		<-ctx.Done() // somebody else is finding out
+		return ctx.Err()
+	}
+	defer r.dialed.Unlock()
+	s, err := r.dial(ctx, true)
+	if err != nil {
+		return err
+	}
+	_ = s.conn.NetConn().Close()
+	notify(r.again)
+	return nil
+}
+
+// isTimeout reports an operation that ran out of time.
+func isTimeout(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
+}
