@@ -102,9 +102,7 @@ func (d *Driver) vantage(o failover.Opinion) Vantage {
 }
 
 func (d *Driver) remember(now time.Time, e failover.Effect) {
-	past := append(d.past[e.Region], Change{At: now, From: e.From, To: e.To, Cause: e.Cause})
-	if len(past) > kept {
-		past = append([]Change(nil), past[len(past)-kept:]...)
-	}
-	d.past[e.Region] = past
+	past := d.past[e.Region]
+	past = append(past, Change{At: now, From: e.From, To: e.To, Cause: e.Cause})
+	d.past[e.Region] = past[max(0, len(past)-kept):]
 }

@@ -16,7 +16,7 @@ const (
 	MaxView = 64 << 10
 )
 
-// ErrView: not a view that this gateway understands.
+// ErrView is wrapped by errors about what is not a view that this gateway understands.
 var ErrView = errors.New("not a view of version 1")
 
 // View is what one gateway tells the others: what it thinks of every region, and the operators' orders

@@ -50,10 +50,10 @@ func (s *step) empty(i int, dt time.Duration) (stopped string) {
 
 // hold tells when an evacuation stops, and when it goes on.
 func (s *step) hold(r *region, stopped string) {
-	switch {
-	case stopped == r.held:
+	switch stopped {
+	case r.held:
 		return
-	case stopped == "":
+	case "":
 		s.note(r, "evacuation goes on: "+r.trigger)
 	default:
 		s.note(r, fmt.Sprintf("evacuation held at %.0f%%: %s", r.share*100, stopped))
