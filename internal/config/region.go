@@ -48,11 +48,11 @@ type Classes struct {
 type Failover struct {
 	Interval    time.Duration `yaml:"interval" default:"5s" min:"100ms" max:"1h" restart:"true" doc:"Time between two judgements of a region."`
 	Failures    int           `yaml:"failures" default:"3" min:"1" max:"100" restart:"true" doc:"Bad judgements in a row after which a region fails for this gateway."`
-	Vantages    int           `yaml:"vantages" default:"2" min:"1" max:"16" restart:"true" doc:"Gateways, this one included, that must see a region fail before its traffic is moved. 1 lets one cut link move it."`
-	HoldDown    time.Duration `yaml:"hold_down" default:"5m" min:"0s" max:"24h" restart:"true" doc:"How long a region must be well before traffic comes back; doubled when it fails again."`
-	MaxHoldDown time.Duration `yaml:"max_hold_down" default:"1h" min:"0s" max:"168h" restart:"true" doc:"The most that doubling makes of hold_down."`
-	Ramp        time.Duration `yaml:"ramp" default:"1m" min:"0s" max:"24h" restart:"true" doc:"Time over which traffic comes back."`
-	Evacuate    time.Duration `yaml:"evacuate" default:"30s" min:"0s" max:"24h" restart:"true" doc:"Time over which traffic is moved away from a region that fails."`
+	Vantages    int           `yaml:"vantages" default:"2" min:"1" max:"16" restart:"true" doc:"Regions, this one included, whose gateways must see a region fail before its traffic is moved. 1 lets one cut link move it."`
+	HoldDown    time.Duration `yaml:"hold_down" default:"5m" min:"1ms" max:"24h" restart:"true" doc:"How long a region must be well before traffic comes back; doubled when it fails again."`
+	MaxHoldDown time.Duration `yaml:"max_hold_down" default:"1h" min:"1ms" max:"168h" restart:"true" doc:"The most that doubling makes of hold_down."`
+	Ramp        time.Duration `yaml:"ramp" default:"1m" min:"1ms" max:"24h" restart:"true" doc:"Time over which traffic comes back."`
+	Evacuate    time.Duration `yaml:"evacuate" default:"30s" min:"1ms" max:"24h" restart:"true" doc:"Time over which traffic is moved away from a region that fails."`
 	Timeout     time.Duration `yaml:"timeout" default:"10s" min:"100ms" max:"1h" restart:"true" doc:"If nothing takes the traffic for this long, the least bad region serves it."`
 }
 

@@ -206,6 +206,16 @@ func (e *Edge) PeerAddr() string {
 	return e.links.listener.Addr().String()
 }
 
+// up reports whether a gateway of the region answers.
+func (l *links) up(region string) bool {
+	for _, link := range l.list() {
+		if link.Region == region && link.Up && !link.In {
+			return true
+		}
+	}
+	return false
+}
+
 // list returns the links as they are.
 func (l *links) list() []peer.Link {
 	if l.peers == nil {

@@ -88,6 +88,9 @@ func (e *Edge) Order(o admin.Order) error {
 		return fmt.Errorf("%w: %q", admin.ErrUnknownRegion, o.Region)
 	case errors.Is(err, regional.ErrLastRegion):
 		return fmt.Errorf("%w: %w", admin.ErrRefused, err)
+	case errors.Is(err, regional.ErrNotSaved):
+		e.log.Warn("order is in force but not saved; saving is tried again", "region", o.Region, "cause", err.Error())
+		return nil
 	case errors.Is(err, regional.ErrBadOrder):
 		return fmt.Errorf("%w: %w", admin.ErrBadOrder, err)
 	}

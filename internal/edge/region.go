@@ -107,7 +107,7 @@ func (r *region) evidence(table *regions.Table, i int, f gateway.RegionFigures) 
 	if e.Nodes > 0 {
 		e.Health = float64(healthy) / float64(e.Nodes)
 	}
-	e.Reachable = healthy > 0
+	e.Reachable = healthy > 0 || r.links.up(info.Name)
 	if i > 0 {
 		e.RTT, e.Class, _ = r.links.distance(info.Name)
 	}
@@ -130,5 +130,6 @@ func (r *region) received(from peer.Identity, payload []byte) {
 		r.log.Debug("view of another gateway not understood", "gateway", from.Gateway, "cause", err.Error())
 		return
 	}
+	v.Region = from.Region // by the certificate, not by its own word
 	r.driver.Receive(from.Gateway, v)
 }
