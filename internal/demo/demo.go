@@ -62,8 +62,8 @@ func run(ctx context.Context, cfg Config, log io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	out := &screen{out: cfg.Out, terminal: cfg.Terminal, width: cfg.Width}
-	out.say("starting 3 regions with %d agents each, a gateway and 2 or 3 nodes; seed %d", agents().Total(), cfg.Seed)
-	out.say("%s", shortened)
+	out.say("Starting 3 regions with %d agents each, a gateway and 2 or 3 nodes; seed %d.", agents().Total(), cfg.Seed)
+	out.say("%s", timesOf(cfg.Brief))
 	w, err := newWorld(ctx, cfg, dir, log)
 	defer w.close()
 	if err != nil {

@@ -175,12 +175,12 @@ func TestRates(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	before := map[string]map[string]int64{usEast: {usEast: 100}, euWest: {euWest: 50}}
-	after := map[string]map[string]int64{usEast: {usEast: 200}, euWest: {euWest: 50, usEast: 30, "": 10}, apSouth: {}}
+	after := map[string]map[string]int64{usEast: {usEast: 200}, euWest: {euWest: 50, usEast: 30, apSouth: 10}, apSouth: {}}
 	all := routes(before, after)
-	if got := fmt.Sprint(all); got != "[{us-east us-east 1} {eu-west us-east 0.75} {eu-west ? 0.25}]" {
+	if got := fmt.Sprint(all); got != "[{us-east us-east 1} {eu-west us-east 0.75} {eu-west ap-south 0.25}]" {
 		t.Error(got)
 	}
-	if got := abroad(all); got != "eu-west: us-east 75 %, ? 25 %" {
+	if got := abroad(all); got != "eu-west: us-east 75 %, ap-south 25 %" {
 		t.Error(got)
 	}
 }

@@ -23,7 +23,7 @@ func TestGatewaysAreConfiguredAsShown(t *testing.T) {
 	defer all.close()
 	for _, region := range places() {
 		file := filepath.Join(dir, region+".yaml")
-		text := "name: " + gatewayName(region) + "\nregion: " + region + "\n" + gatewayYAML(region, "127.0.0.1:20001", ids[region], all) +
+		text := "name: " + gatewayName(region) + "\nregion: " + region + "\n" + gatewayYAML(region, "127.0.0.1:20001", ids[region], all, timesOf(false)) +
 			"services:\n  - name: tools\n    path: /mcp\n    discover: [{static: {nodes: []}}]\n" + serviceYAML
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -33,10 +33,10 @@ func TestGatewaysAreConfiguredAsShown(t *testing.T) {
 			t.Fatalf("%v in\n%s", err, text)
 		}
 		f := cfg.Failover
-		if f.Interval != time.Second || f.HoldDown != 5*time.Second || f.Ramp != 5*time.Second || f.Evacuate != 3*time.Second {
-			t.Errorf("%s is not as the screen says: %+v", region, f)
+		if got := (times{f.Interval, f.Evacuate, f.HoldDown, f.Ramp}); got != timesOf(false) {
+			t.Errorf("%s has %+v, the screen says %s", region, got, timesOf(false))
 		}
-		if c := cfg.Classes; c.Fast != 10*time.Millisecond || c.Medium != 100*time.Millisecond || c.Slow != 200*time.Millisecond {
+		if c := cfg.Classes; c.Fast != 10*time.Millisecond || c.Medium != 125*time.Millisecond || c.Slow != 200*time.Millisecond {
 			t.Errorf("%s: %+v", region, c)
 		}
 		for _, d := range distances() {

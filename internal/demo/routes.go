@@ -21,7 +21,7 @@ func routes(before, after map[string]map[string]int64) []route {
 		total := 0.0
 		for by, n := range after[at] {
 			if n -= before[at][by]; n > 0 {
-				some = append(some, route{at, cmp.Or(by, "?"), float64(n)})
+				some = append(some, route{at, by, float64(n)})
 				total += float64(n)
 			}
 		}

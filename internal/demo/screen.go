@@ -152,7 +152,7 @@ func bars(rates map[string]float64) string {
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Or(cmp.Compare(rates[b], rates[a]), cmp.Compare(a, b)) })
 	for i, region := range names {
-		names[i] = fmt.Sprintf("%s %.0f/s %s", cmp.Or(region, "?"), rates[region], strings.Repeat("■", min(int(rates[region]/perBar)+1, 20)))
+		names[i] = fmt.Sprintf("%s %.0f/s %s", region, rates[region], strings.Repeat("■", min(int(rates[region]/perBar)+1, 20)))
 	}
 	return cmp.Or(strings.Join(names, "  "), "no answers")
 }

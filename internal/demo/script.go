@@ -42,7 +42,7 @@ func script(brief bool) []act {
 	all := acts()
 	for i := range all {
 		if brief {
-			all[i].least = min(all[i].least, time.Second)
+			all[i].least = min(all[i].least, 2*time.Second)
 			all[i].rest = min(all[i].rest, 500*time.Millisecond)
 		}
 	}

@@ -118,7 +118,7 @@ func TestScriptIsMadeToBeWatched(t *testing.T) {
 		}
 		return sum
 	}
-	if full, brief := least(false), least(true); full < 40*time.Second || full > 60*time.Second || brief > 10*time.Second {
+	if full, brief := least(false), least(true); full < 40*time.Second || full > 60*time.Second || brief > 15*time.Second {
 		t.Errorf("at least %s, brief %s", full, brief)
 	}
 }

@@ -24,6 +24,7 @@ type world struct {
 	pools       map[string]*pool.Pool
 	gateways    map[string]*gatewayproc.Gateway
 	links       links
+	times       times
 	dead        map[*pool.Node]bool
 	victim      *pool.Node // of the next kill
 	reserved    []io.Closer
@@ -35,7 +36,7 @@ func newWorld(ctx context.Context, cfg Config, dir string, log io.Writer) (*worl
 	w := &world{
 		binary: cfg.Binary, dir: dir, log: log, group: child.NewGroup(), rnd: rand.New(rand.NewPCG(cfg.Seed, 0)),
 		pools: map[string]*pool.Pool{}, gateways: map[string]*gatewayproc.Gateway{}, dead: map[*pool.Node]bool{},
-		over: make(chan struct{}),
+		times: timesOf(cfg.Brief), over: make(chan struct{}),
 	}
 	for _, region := range places() {
 		p, err := pool.Start(ctx, w.group, pool.Config{Binary: cfg.Binary, Dir: dir, Nodes: specs(region), Log: log})
@@ -80,7 +81,7 @@ func (w *world) startGateways(ctx context.Context, peers map[string]string) erro
 	for _, region := range places() {
 		cfg := gatewayproc.Config{
 			Binary: w.binary, Dir: w.dir, Name: gatewayName(region), Region: region, Log: w.log,
-			Gateway: gatewayYAML(region, peers[region], ids[region], w.links), Service: serviceYAML,
+			Gateway: gatewayYAML(region, peers[region], ids[region], w.links, w.times), Service: serviceYAML,
 		}
 		for _, n := range w.pools[region].Nodes() {
 			cfg.Nodes = append(cfg.Nodes, gatewayproc.Node{ID: n.ID, URL: n.URL()})

@@ -122,7 +122,7 @@ type Figures struct {
 	Unknown      int64 // once calls without an outcome
 	SessionsLost int64
 	Updates      int64 // of resources, delivered to subscriptions
-	// Answers counts answered requests by site and by the region that the front says they came from.
+	// Answers counts answered requests by site and by the region that the front names; others are left out.
 	Answers map[string]map[string]int64
 }
 

@@ -9,7 +9,8 @@ import (
 // headerRegion is the field in which a gateway names the region that gave an answer.
 const headerRegion = "Quorate-Region"
 
-// tally counts answers by the region that gave them; "" where the front does not say.
+// tally counts answers by the region that gave them. Answers that name none, such as a gateway's own
+// refusals, are left out.
 type tally struct {
 	mu sync.Mutex
 	by map[string]int64
@@ -40,7 +41,9 @@ type counted struct {
 func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := c.Transport.RoundTrip(r)
 	if err == nil && r.Method == http.MethodPost && resp.StatusCode == http.StatusOK {
-		c.tally.add(resp.Header.Get(headerRegion))
+		if region := resp.Header.Get(headerRegion); region != "" {
+			c.tally.add(region)
+		}
 	}
 	return resp, err
 }
