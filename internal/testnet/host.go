@@ -96,10 +96,8 @@ func (h *Host) Listen(network, address string) (l net.Listener, err error) {
 	return l, err
 }
 
-// Start starts a process on the host, which ends with it.
-func (h *Host) Start(ctx context.Context, s child.Spec) (*child.Process, []byte, error) {
-	return h.group.Start(ctx, s)
-}
+// Group starts processes on the host, which end with it.
+func (h *Host) Group() *child.Group { return h.group }
 
 func (h *Host) close() {
 	if h.group != nil {

@@ -1,0 +1,276 @@
+package regions
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/quorate/quorate/internal/bench/failover"
+	"github.com/quorate/quorate/internal/gatewayproc"
+	"github.com/quorate/quorate/internal/mcpnode"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// timed says that the bars on times are judged: by the command for it, on a quiet machine.
+func timed() bool { return os.Getenv("QUORATE_JUDGE_TIMES") != "" }
+
+// losses is how often a region is lost in each way; the command for figures sets more.
+func losses() int {
+	if timed() {
+		return 10
+	}
+	return 2
+}
+
+func binary(t *testing.T) string {
+	t.Helper()
+	b, err := gatewayproc.Build(t.Context(), t.TempDir(), gatewayproc.Package)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func seed(t *testing.T) uint64 {
+	s := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", s)
+	return s
+}
+
+// load starts agents of every kind at us-east's edge.
+func load(t *testing.T, w *World, seed uint64) *failover.Load {
+	t.Helper()
+	l, err := failover.NewLoad(failover.LoadConfig{
+		Sites: []failover.Site{{URL: w.URL(), Agents: failover.Mix{ModernRaw: 4, LegacyRaw: 4, ModernSDK: 2, LegacySDK: 2}}},
+		Think: 20 * time.Millisecond, Seed: seed,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Start(t.Context())
+	return l
+}
+
+func journal(t *testing.T, w *World) (all []mcpnode.Entry) {
+	t.Helper()
+	for _, p := range w.Pools {
+		entries, err := p.Journal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, entries...)
+	}
+	return all
+}
+
+// from is how many answers came from each region since the figures before.
+func from(now, before failover.Figures, region string) int64 {
+	return now.Answers[""][region] - before.Answers[""][region]
+}
+
+func until(t *testing.T, bound time.Duration, what string, is func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bound)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %s", bound, what)
+		}
+	}
+}
+
+// The region that serves the agents is lost and comes back: no call that may be sent again fails, no session
+// is lost, nothing runs twice. The control is a gateway that makes one attempt only.
+func TestRegionLost(t *testing.T) {
+	b := binary(t)
+	for name, tc := range map[string]struct {
+		reset bool
+		bar   time.Duration
+	}{"black hole": {false, time.Second}, "reset": {true, 150 * time.Millisecond}} {
+		t.Run(name, func(t *testing.T) {
+			s := seed(t)
+			w := Start(t, Options{Binary: b, Seed: s})
+			l := load(t, w, s)
+			var gaps []time.Duration
+			for range losses() {
+				gaps = append(gaps, lose(t, w, l, tc.reset))
+			}
+			l.Stop()
+			res := l.Result(journal(t, w))
+			slices.Sort(gaps)
+			worst := gaps[len(gaps)-1]
+			// What has crossed the cut line is answered over the other one: its round trip is no part of the gap.
+			reroute := worst - 2*oneWay(UsEast, ApSouth)
+			t.Logf("%s: N=%d losses of eu-west, %d calls, %d safe calls failed, %d sessions lost, %d ran twice, outcome unknown %d of %d once calls; gap p50 %s, p99 %s (%s less the other region's round trip)",
+				name, len(gaps), res.Calls, res.SafeLost, res.SessionsLost, res.Duplicate, res.Unknown, res.Once, gaps[len(gaps)/2], worst, reroute)
+			if res.SafeLost != 0 || res.SessionsLost != 0 || res.Duplicate != 0 || res.False != 0 {
+				t.Errorf("lost %d safe calls, %d sessions, %d ran twice, %d answers are false; such as %v", res.SafeLost, res.SessionsLost, res.Duplicate, res.False, res.Samples)
+			}
+			if timed() && reroute > tc.bar {
+				t.Errorf("re-route took %s, bar %s", reroute, tc.bar)
+			}
+		})
+	}
+	t.Run("control: one attempt", func(t *testing.T) {
+		s := seed(t)
+		w := Start(t, Options{Binary: b, Seed: s, Service: "    retry: {attempts: 1, budget_percent: 0, budget_min: 0}\n"})
+		l := load(t, w, s)
+		lose(t, w, l, true)
+		l.Stop()
+		res := l.Result(journal(t, w))
+		t.Logf("control, one attempt: %d safe calls of %d failed", res.SafeLost, res.Calls)
+		if res.SafeLost == 0 {
+			t.Error("nothing failed without retries: this test could not see a loss")
+		}
+	})
+}
+
+// lose loses eu-west, waits until all agents are served by ap-south, and heals it. It returns the gap.
+func lose(t *testing.T, w *World, l *failover.Load, reset bool) time.Duration {
+	t.Helper()
+	before := l.Figures()
+	until(t, 30*time.Second, "eu-west serves", func() bool { return from(l.Figures(), before, EuWest) > 50 })
+	out := l.Watch()
+	w.Lose(EuWest, reset)
+	l.Alarm()
+	lost := l.Figures()
+	until(t, 30*time.Second, "ap-south serves", func() bool { return from(l.Figures(), lost, ApSouth) > 50 })
+	gap := out.Wait(time.Now())
+	w.Heal(EuWest)
+	return gap
+}
+
+// A region that was away is given its traffic back after the hold-down, over the ramp; the timeline shows it.
+func TestTrafficComesBack(t *testing.T) {
+	s := seed(t)
+	w := Start(t, Options{Binary: binary(t), Seed: s})
+	l := load(t, w, s)
+	defer l.Stop()
+	line := &timeline{w: w, l: l, began: time.Now(), last: l.Figures()}
+	line.until(t, 4*time.Second, func() bool { return false })
+	w.Lose(EuWest, false)
+	line.note("eu-west is cut off")
+	line.until(t, 30*time.Second, func() bool { return w.Region(t.Context(), UsEast, EuWest).State == "off" })
+	line.note("eu-west is off: " + w.Region(t.Context(), UsEast, EuWest).Cause)
+	w.Heal(EuWest)
+	healed := time.Now()
+	line.note("healed")
+	line.until(t, 30*time.Second, func() bool { return w.Region(t.Context(), UsEast, EuWest).State == "recovering" })
+	held := time.Since(healed)
+	line.note("recovering: " + w.Region(t.Context(), UsEast, EuWest).Cause)
+	shares := line.until(t, 30*time.Second, func() bool { return w.Region(t.Context(), UsEast, EuWest).State == "on" })
+	line.note("on again")
+	line.until(t, 3*time.Second, func() bool { return false })
+	t.Logf("hold-down %s, then a ramp\n%s", held.Round(100*time.Millisecond), line)
+	if held < 3*time.Second {
+		t.Errorf("traffic came back after %s, hold-down 3s", held)
+	}
+	if len(shares) < 2 || !slices.IsSorted(shares) || shares[0] >= 1 {
+		t.Errorf("no ramp: shares %v", shares)
+	}
+	if f := l.Figures(); f.SafeLost != 0 || f.SessionsLost != 0 {
+		t.Errorf("%d safe calls and %d sessions lost", f.SafeLost, f.SessionsLost)
+	}
+}
+
+// timeline notes, second by second, who answered.
+type timeline struct {
+	w     *World
+	l     *failover.Load
+	began time.Time
+	last  failover.Figures
+	text  strings.Builder
+}
+
+func (tl *timeline) note(what string) {
+	fmt.Fprintf(&tl.text, "%6.1f s  -- %s\n", time.Since(tl.began).Seconds(), what)
+}
+
+// String returns what was noted.
+func (tl *timeline) String() string { return tl.text.String() }
+
+// until writes a line per second until is says so, or for as long as bound; it returns eu-west's shares.
+func (tl *timeline) until(t *testing.T, bound time.Duration, is func() bool) (shares []float64) {
+	t.Helper()
+	end := time.After(bound)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-end:
+			return shares
+		case <-look.C:
+			if is() {
+				return shares
+			}
+		case <-tick.C:
+			now := tl.l.Figures()
+			r := tl.w.Region(t.Context(), UsEast, EuWest)
+			shares = append(shares, r.Share)
+			fmt.Fprintf(&tl.text, "%6.1f s  eu-west %-10s share %3.0f %%  answers/s: eu-west %4d, ap-south %4d, safe calls failed %d\n", time.Since(tl.began).Seconds(),
+				r.State, 100*r.Share, from(now, tl.last, EuWest), from(now, tl.last, ApSouth), now.SafeLost-tl.last.SafeLost)
+			tl.last = now
+		}
+	}
+}
+
+// One link is cut, and both its ends still reach the third region: nobody is evacuated, and requests go
+// around it. The control lets one vantage decide.
+func TestOneCutLink(t *testing.T) {
+	b := binary(t)
+	const watched = 8 * time.Second // five times as long as an evacuation takes to begin
+	run := func(t *testing.T, failover string) (evacuated bool, res int64) {
+		s := seed(t)
+		w := Start(t, Options{Binary: b, Seed: s, Failover: failover})
+		l := load(t, w, s)
+		before := l.Figures()
+		until(t, 20*time.Second, "eu-west serves", func() bool { return from(l.Figures(), before, EuWest) > 50 })
+		w.Cut(UsEast, EuWest)
+		end := time.After(watched)
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for watching := true; watching; {
+			select {
+			case <-end:
+				watching = false
+			case <-tick.C:
+				for _, at := range []string{UsEast, ApSouth} {
+					for _, r := range w.Regions(t.Context(), at) {
+						evacuated = evacuated || r.State == "evacuating" || r.State == "off"
+					}
+				}
+			}
+		}
+		after := l.Figures()
+		l.Stop()
+		f := l.Figures()
+		r := w.Region(t.Context(), UsEast, EuWest)
+		t.Logf("failover {%s}: evacuated %v; eu-west is %s (%s); answers during the cut: eu-west %d, ap-south %d; %d safe calls of %d failed, %d sessions lost",
+			failover, evacuated, r.State, r.Cause, from(after, before, EuWest), from(after, before, ApSouth), f.SafeLost, f.Calls, f.SessionsLost)
+		if f.SessionsLost != 0 {
+			t.Errorf("%d sessions lost", f.SessionsLost)
+		}
+		return evacuated, f.SafeLost
+	}
+	if evacuated, lost := run(t, "interval: 500ms, failures: 3, hold_down: 3s, ramp: 4s, evacuate: 2s"); evacuated || lost != 0 {
+		t.Errorf("evacuated %v, %d safe calls failed", evacuated, lost)
+	}
+	t.Run("control: one vantage", func(t *testing.T) {
+		if evacuated, _ := run(t, "interval: 500ms, failures: 3, hold_down: 3s, ramp: 4s, evacuate: 2s, vantages: 1"); !evacuated {
+			t.Error("one vantage did not evacuate: this test could not see an evacuation")
+		}
+	})
+}
