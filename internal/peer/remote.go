@@ -239,11 +239,12 @@ func (s *session) pong(ctx context.Context) error {
 
 // probe dials and says hello, no more. It leaves a moment to the link's own answer, which costs less.
 func (r *remote) probe(ctx context.Context) error {
-	if r.session() != nil {
-		timer := time.NewTimer(2*r.seed() + 20*time.Millisecond)
+	if s := r.session(); s != nil {
+		timer := time.NewTimer(r.seed() + r.seed()/2 + 10*time.Millisecond)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+		case <-s.ending: // there will be no answer
 		case <-ctx.Done():
 			return ctx.Err()
 		}

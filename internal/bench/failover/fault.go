@@ -69,7 +69,7 @@ func (r *run) fault(ctx context.Context, i int) error {
 // remember keeps a gap, and of the longest who had it.
 func (r *run) remember(out *Outage, gap time.Duration) {
 	if len(r.gaps) == 0 || gap > slices.Max(r.gaps) {
-		r.longest = out.story()
+		r.longest = out.Story()
 	}
 	r.gaps = append(r.gaps, gap)
 }

@@ -64,7 +64,8 @@ func (o *Outage) Wait(now time.Time) time.Duration {
 	return max(gap, o.slowest)
 }
 
-func (o *Outage) story() string {
+// Story says who had the gap and how.
+func (o *Outage) Story() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.last
