@@ -37,7 +37,7 @@ func newAdminCommand() *cobra.Command {
 			"no gateway answers.",
 	}
 	f := cmd.PersistentFlags()
-	f.StringVar(&o.address, "address", cmp.Or(os.Getenv("QUORATE_ADMIN"), "127.0.0.1:9090"), "`HOST:PORT` or URL of the admin listener (or set QUORATE_ADMIN)")
+	f.StringVar(&o.address, "address", cmp.Or(os.Getenv("QUORATE_ADMIN_ADDRESS"), "127.0.0.1:9090"), "`HOST:PORT` or URL of the admin listener (or set QUORATE_ADMIN_ADDRESS, as for serve)")
 	f.StringVar(&o.tokenFile, "token-file", "", "`file` with the bearer token")
 	f.StringVar(&o.caFile, "ca-file", "", "PEM `file` of authorities for the listener's certificate; makes the address https")
 	f.StringVar(&o.certFile, "cert", "", "PEM `file` of a client certificate")

@@ -16,8 +16,12 @@ type line struct {
 	c       Condition
 	last    time.Time // when the newest packet is due: nothing overtakes it
 	packets chan parcel
+	flows   map[uint32]packet // newest packet by ports, of the connections that may be open
 	closed  bool
 }
+
+// maxFlows bounds the connections that a line can reset at once.
+const maxFlows = 4096
 
 type parcel struct {
 	p   packet
@@ -25,7 +29,7 @@ type parcel struct {
 }
 
 func newLine(from, to *Host) *line {
-	return &line{from: from, to: to, packets: make(chan parcel, queued)}
+	return &line{from: from, to: to, packets: make(chan parcel, queued), flows: make(map[uint32]packet)}
 }
 
 func (l *line) condition() Condition {
@@ -37,7 +41,21 @@ func (l *line) condition() Condition {
 func (l *line) set(c Condition) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if c.Reject && !l.c.Reject {
+		// A host that goes down resets what it had open; it does not wait to be spoken to.
+		for _, p := range l.flows {
+			l.reset(p)
+		}
+		clear(l.flows)
+	}
 	l.c = c
+}
+
+// reset answers p with a reset in the receiver's name.
+func (l *line) reset(p packet) {
+	if r := p.reset(); r != nil {
+		_, _ = l.from.tun.Write(r) // a host that is gone needs none
+	}
 }
 
 // send puts a packet on its way. jitter is 0 to 1 of the condition's.
@@ -48,10 +66,13 @@ func (l *line) send(p packet, jitter float64) {
 	case l.closed || l.c.Cut:
 		return
 	case l.c.Reject:
-		if reset := p.reset(); reset != nil {
-			_, _ = l.from.tun.Write(reset) // a host that is gone needs none
-		}
+		l.reset(p)
 		return
+	}
+	if ports, open := p.connection(); open && len(l.flows) < maxFlows {
+		l.flows[ports] = p
+	} else if !open {
+		delete(l.flows, ports)
 	}
 	due := time.Now().Add(l.c.Delay + time.Duration(jitter*float64(l.c.Jitter)))
 	if due.Before(l.last) {

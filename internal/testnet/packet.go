@@ -27,6 +27,16 @@ func (p packet) valid() bool { return len(p) >= header && p[0]>>4 == 4 }
 
 func (p packet) destination() netip.Addr { return netip.AddrFrom4([4]byte(p[16:20])) }
 
+// connection returns the ports of a TCP packet as one number, and whether its connection stays open.
+func (p packet) connection() (ports uint32, open bool) {
+	size := int(p[0]&15) * 4
+	if p[9] != tcp || len(p) < size+header {
+		return 0, false
+	}
+	flags := p[size+13]
+	return binary.BigEndian.Uint32(p[size:]), flags&flagACK != 0 && flags&(flagRST|flagFIN) == 0
+}
+
 // reset returns the TCP reset that a port nobody listens on would answer p with (RFC 9293 section 3.5.2), nil
 // for what is not answered so.
 func (p packet) reset() packet {

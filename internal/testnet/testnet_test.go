@@ -149,11 +149,11 @@ func TestRejectResets(t *testing.T) {
 	defer c.Close()
 	roundTrip(t, c)
 	n.Isolate(h[1], func(c *Condition) { c.Reject = true })
-	if _, err := c.Write([]byte("x")); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("an existing connection: %v", err)
+		t.Errorf("an existing connection that says nothing: %v", err)
 	}
 	if _, err := h[0].DialContext(t.Context(), "tcp", at); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a new connection: %v", err)
