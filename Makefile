@@ -25,7 +25,7 @@ bin/%: FORCE
 	@mkdir -p bin
 	$(GO) build -trimpath -o $@ ./cmd/$*
 
-demo: bin/quorate ## a gateway, nodes that are killed, agents that do not notice (ARGS=--once for 20 s)
+demo: bin/quorate ## three regions, nodes, a region and links that fail, agents that do not notice (ARGS=--once for half a minute)
 	@bin/quorate demo $(ARGS)
 
 # Processes, sockets and installed peers are not among what Go's test cache looks at, hence -count=1.

@@ -134,9 +134,9 @@ func others(region string, e edge) string {
 			continue
 		}
 		o := e.sees[other]
-		out = append(out, fmt.Sprintf("%s %s %3.0f ms %s", other, cmp.Or(o.State, "?"), o.RTTMS, cmp.Or(o.Class, "?")))
+		out = append(out, fmt.Sprintf("%-8s %-10s %3.0f ms %-6s", other, cmp.Or(o.State, "?"), o.RTTMS, cmp.Or(o.Class, "?")))
 	}
-	return strings.Join(out, "  ·  ")
+	return strings.TrimRight(strings.Join(out, " · "), " ")
 }
 
 // perBar is how many answers per second one mark stands for.
