@@ -58,7 +58,8 @@ func (c *call) run() Outcome {
 			var outcome Outcome
 			if outcome, err = c.deliver(m.node, resp); err == nil {
 				c.passage.leave(breaker.Success)
-				c.served = outcome == OK && m.region == 0
+				// What a lost node cost says nothing about how busy the others are.
+				c.served = outcome == OK && m.region == 0 && c.attempts == 1
 				return outcome
 			}
 		}

@@ -145,12 +145,15 @@ func (g *Gateway) dispatchSession(w http.ResponseWriter, r *http.Request, p *poo
 	}
 	a := admission{p: p, foreign: s.via != ""}
 	defer a.leave()
-	if node, ok := f.sessions.Where(m.headers.Session); ok && !a.enterFor(node, &m, s) {
+	node, ok := f.sessions.Where(m.headers.Session)
+	if ok && !a.enterFor(node, &m, s) {
 		mcp.WriteAnswer(w, m.env.Method, a.refusal(), m.id())
 		return Overloaded
 	}
 	f.sessions.Serve(sw, r, sc)
-	a.served = sw.outcome() == OK
+	// What a move cost says nothing about how busy the pool is.
+	at, _ := f.sessions.Where(m.headers.Session)
+	a.served = sw.outcome() == OK && at == node
 	return sw.outcome()
 }
 

@@ -36,8 +36,8 @@ type Config struct {
 	Adaptive bool // learn the limit; otherwise it is Max
 	Max      int  // requests in flight, from 1; default 10,000
 	Min      int  // of the learned limit, from 1; default 8
-	// Initial is where learning begins, Min..Max; default 32: enough for a pool of one node and quickly
-	// multiplied for a larger one.
+	// Initial is where learning begins, Min..Max; default 32, enough for a pool of one node: fewer would refuse
+	// bursts before anything is known, more would learn the floors in a long queue.
 	Initial int
 	// Shares are the parts of the limit up to which fast, medium and slow requests are let in, over 0 to 1,
 	// by everything in flight. Default 1, 0.9, 0.7.
@@ -49,7 +49,9 @@ type Config struct {
 	Window     time.Duration // time between two judgements; default 100 ms
 	// Tolerance is how many times its floor latency may be before the limit shrinks, from 1; default 1.25.
 	Tolerance float64
-	// Slack is added to both, so that the noise of very short calls means nothing; default 2 ms.
+	// Slack is added to both, so that the noise of short calls means nothing: with a tolerance of 1.25 the
+	// limit shrinks when half of the calls wait longer than a quarter of it and of their floor, 6 ms for a call that
+	// takes no time (as CoDel, RFC 8289, judges by a standing delay that matters); default 24 ms.
 	Slack time.Duration
 }
 
@@ -62,7 +64,7 @@ func (c Config) withDefaults() (Config, error) {
 	or(&c.Initial, min(max(32, c.Min), c.Max))
 	or(&c.Window, 100*time.Millisecond)
 	or(&c.Tolerance, 1.25)
-	or(&c.Slack, 2*time.Millisecond)
+	or(&c.Slack, 24*time.Millisecond)
 	or(&c.Shares, [3]float64{1, 0.9, 0.7})
 	if c.Min < 1 || c.Min > c.Max || c.Initial < c.Min || c.Initial > c.Max || c.Reserve < 0 || c.ForeignMax < 0 {
 		return c, fmt.Errorf("%w: min %d, initial %d, max %d, reserve %d or foreign %d is out of range", ErrConfig, c.Min, c.Initial, c.Max, c.Reserve, c.ForeignMax)

@@ -36,7 +36,7 @@ func settings(cfg *config.Config) ([]gateway.Service, error) {
 			SlowStart:            s.Balance.SlowStart,
 			Class:                latencyClass(s.Class),
 			Spill:                spillOf(s.Spill),
-			Limits:               limitsOf(cfg, s.Limits),
+			Limits:               limitsOf(cfg, &s),
 			Breaker:              breakerOf(s.Breaker),
 			Session: session.Config{
 				Service:      s.Name,
@@ -93,10 +93,21 @@ func spillOf(word string) regions.Spill {
 	return s
 }
 
-func limitsOf(cfg *config.Config, l config.Limits) shed.Config {
+// perNode is how many requests in flight a pool's limit begins with for each of its nodes, before anything is
+// learned of them.
+const perNode = 32
+
+func limitsOf(cfg *config.Config, s *config.Service) shed.Config {
+	l, nodes := &s.Limits, 0
+	for _, d := range s.Discover {
+		if d.Static != nil {
+			nodes += len(d.Static.Nodes)
+		}
+	}
 	return shed.Config{
 		Max: l.Max, Min: l.Min, Adaptive: l.Adaptive, Reserve: l.Reserve, ForeignMax: cfg.Regions[cfg.Region].Capacity,
-		Shares: [3]float64{float64(l.FastPercent) / 100, float64(l.MediumPercent) / 100, float64(l.SlowPercent) / 100},
+		Initial: min(max(perNode*max(nodes, 1), l.Min), l.Max),
+		Shares:  [3]float64{float64(l.FastPercent) / 100, float64(l.MediumPercent) / 100, float64(l.SlowPercent) / 100},
 	}
 }
 
