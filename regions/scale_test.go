@@ -2,6 +2,7 @@ package regions
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestLargeTable(t *testing.T) {
 	}
 }
 
-// BenchmarkBuild's bar: 100 ms for 50 regions of 2,000 nodes, the first time and again.
+// BenchmarkBuild's bar, judged with JUDGE_TIMES set: 100 ms for 50 regions of 2,000 nodes, the first time and again.
 func BenchmarkBuild(b *testing.B) {
 	for _, tc := range []struct {
 		name     string
@@ -94,7 +95,11 @@ func BenchmarkBuild(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(manyRegions*perRegion), "B/node")
-			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/op")
+			took := b.Elapsed() / time.Duration(b.N)
+			b.ReportMetric(float64(took.Microseconds())/1000, "ms/op")
+			if os.Getenv("JUDGE_TIMES") != "" && took > 100*time.Millisecond {
+				b.Errorf("%s for a table, bar 100ms", took)
+			}
 			runtime.KeepAlive(kept)
 		})
 	}

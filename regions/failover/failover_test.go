@@ -403,3 +403,19 @@ func TestConfig(t *testing.T) {
 		t.Error("a bad configuration makes a fleet")
 	}
 }
+
+// A region that was given back to automation before it could take anything, and fails, is called up like one that
+// was evacuated. Found by the simulation, seed 9622741163618752909.
+func TestPanicAfterAnOrderEnds(t *testing.T) {
+	s := newScene(t, Config{}, "eu")
+	s.order("eu", OrderOff, 0)
+	s.run(5 * time.Second)
+	s.at["eu"].cut = true
+	s.order("eu", OrderOn, 0)
+	s.look()
+	s.order("us", OrderOff, 0)
+	s.run(30 * time.Second)
+	if share := s.f.Share("eu"); share != 1 {
+		t.Errorf("eu is %s with %.3f (%s): nothing serves", s.f.State("eu"), share, s.f.Cause("eu"))
+	}
+}

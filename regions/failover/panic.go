@@ -38,7 +38,7 @@ func (s *step) rescue() {
 	r.share = 1
 }
 
-// stranded reports whether traffic was taken from a region and no region takes it.
+// stranded reports whether traffic was taken from a region, or not given back to it yet, and no region takes it.
 func (s *step) stranded() bool {
 	gone := false
 	for i := range s.regions {
@@ -46,7 +46,7 @@ func (s *step) stranded() bool {
 		if s.takes(r) {
 			return false
 		}
-		gone = gone || !r.barred() && (r.state == regions.Evacuating || r.state == regions.Off)
+		gone = gone || !r.barred() && (r.state == regions.Evacuating || r.state == regions.Off || r.share == 0)
 	}
 	return gone || s.panicking()
 }
