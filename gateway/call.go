@@ -85,7 +85,7 @@ func (c *call) begin() int {
 // admits implements door.
 func (c *call) admits(region int) bool {
 	if region == 0 {
-		return c.admission.enter()
+		return c.enter()
 	}
 	return c.p.regions[region].takes(c.class)
 }
@@ -93,7 +93,7 @@ func (c *call) admits(region int) bool {
 // release gives back what the request holds, however it ended.
 func (c *call) release() {
 	c.passage.leave(breaker.Ignored)
-	c.admission.leave()
+	c.leave()
 }
 
 func (c *call) attempt(m *member) (*http.Response, error) {

@@ -136,7 +136,7 @@ type passing struct {
 // Do makes one attempt.
 func (n passing) Do(ctx context.Context, r *upstream.Request) (*http.Response, error) {
 	marked := *r
-	marked.Set = append(r.Set[:len(r.Set):len(r.Set)], upstream.Field{Name: mcp.HeaderVia, Value: n.via})
+	marked.Set = append(marked.Set[:len(r.Set):len(r.Set)], upstream.Field{Name: mcp.HeaderVia, Value: n.via})
 	return n.Node.Do(ctx, &marked)
 }
 

@@ -1,5 +1,7 @@
 package balance
 
+import "math"
+
 // lots draws members by weight in constant time (Walker's alias method, in Vose's form).
 type lots struct {
 	member []int32  // index into Selector.members
@@ -47,7 +49,7 @@ func newLots(members []Member, which []int32) lots {
 // draw returns a member by 64 random bits.
 func (l *lots) draw(rnd uint64) int32 {
 	i := scale(rnd, uint64(len(l.member)))
-	if uint32(mix(rnd)) <= l.keep[i] {
+	if mix(rnd)&math.MaxUint32 <= uint64(l.keep[i]) {
 		return l.member[i]
 	}
 	return l.alias[i]

@@ -37,7 +37,10 @@ func boundsOf(c config.Classes) regions.Bounds { return regions.Bounds{c.Fast, c
 
 func newLinks(cfg *config.Config) (*links, error) {
 	l := &links{distances: make(map[string]*distance.Estimator)}
-	return l, l.measure(cfg)
+	if err := l.measure(cfg); err != nil {
+		return nil, err
+	}
+	return l, nil
 }
 
 // measure starts, keeps and ends the measurement of round trips, so that it fits cfg.

@@ -89,7 +89,7 @@ services:
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log io.Writer = io.Discard
+	log := io.Discard
 	if testing.Verbose() {
 		log = os.Stderr
 	}

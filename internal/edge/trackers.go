@@ -17,7 +17,7 @@ import (
 type trackers struct {
 	log     *slog.Logger
 	links   *links
-	region  string // the gateway's own
+	region  string        // the gateway's own
 	changed chan struct{} // any of them has news; holds one signal
 
 	mu     sync.RWMutex

@@ -31,9 +31,9 @@ const (
 )
 
 var (
-	// ErrFrame: the other side sent what is no frame of the link protocol.
+	// ErrFrame says that the other side sent what is no frame of the link protocol.
 	ErrFrame = errors.New("malformed frame")
-	// ErrVersion: the two sides have no version of the link protocol in common.
+	// ErrVersion says that the two sides have no version of the link protocol in common.
 	ErrVersion = errors.New("no common version of the link protocol")
 )
 

@@ -113,15 +113,6 @@ func (h *health) hearing(now time.Duration) bool {
 	return heard != never && now-heard < h.bound()
 }
 
-// reached is how old our last ping is over there, as far as the other side has told; never when it has
-// told of none.
-func (h *health) reached(now time.Duration) time.Duration {
-	if h.toldAt == never || h.told < 0 {
-		return never
-	}
-	return h.told + now - h.toldAt
-}
-
 func age(at, now time.Duration) time.Duration {
 	if at == never {
 		return never

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// ErrIdentity: a certificate does not say which gateway its holder is.
+// ErrIdentity says that a certificate does not say which gateway its holder is.
 var ErrIdentity = errors.New("peer: certificate names no gateway")
 
 const (

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -261,9 +260,4 @@ func (r *remote) probe(ctx context.Context) error {
 	_ = s.conn.NetConn().Close()
 	notify(r.again)
 	return nil
-}
-
-// isTimeout reports an operation that ran out of time.
-func isTimeout(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded)
 }

@@ -10,11 +10,11 @@ import (
 )
 
 var (
-	// ErrSelf: an address of another gateway leads to this gateway.
+	// ErrSelf says that an address of another gateway leads to this gateway.
 	ErrSelf = errors.New("this address is this gateway itself")
-	// ErrTwin: another gateway has this gateway's name.
+	// ErrTwin says that another gateway has this gateway's name.
 	ErrTwin = errors.New("another gateway uses this gateway's name")
-	// ErrRegion: the gateway at an address is of another region than the configuration says.
+	// ErrRegion says that the gateway at an address is of another region than the configuration says.
 	ErrRegion = errors.New("wrong region")
 	// errExpired: a certificate that was good when its connection began has ended.
 	errExpired = errors.New("certificate expired")

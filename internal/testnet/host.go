@@ -34,7 +34,7 @@ func newHost(name string, addr netip.Addr) (*Host, error) {
 		if h.space, err = os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid())); err != nil {
 			return err
 		}
-		if err = configure("lo", netip.Addr{}); err != nil {
+		if err := configure("lo", netip.Addr{}); err != nil {
 			return err
 		}
 		if h.tun, err = openTUN("way"); err != nil {
