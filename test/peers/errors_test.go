@@ -14,6 +14,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
 	wire "github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/test/npm/agent"
 )
 
 // failing is a go-sdk server of both eras whose tool named like an error is answered as the gateway
@@ -60,9 +61,9 @@ func TestErrorsSurface(t *testing.T) {
 		"overloaded":      wire.Overloaded("queue_full", time.Second),
 		"too-many":        wire.TooManyRequests("sessions", time.Second),
 	}
-	for _, c := range []client{goSDK, goSDKLegacy, typescriptV1, typescriptV2, typescriptV2a} {
-		t.Run(c.name, func(t *testing.T) {
-			a := c.dial(t, failing(t, all))
+	for _, c := range []agent.Kind{agent.GoSDK, agent.GoSDKLegacy, agent.TypeScriptV1, agent.TypeScriptV2, agent.TypeScriptV2Auto} {
+		t.Run(c.Name, func(t *testing.T) {
+			a := c.Dial(t, failing(t, all))
 			for name, want := range all {
 				_, err := a.Call(t.Context(), name, nil)
 				if !surfaces(err, want) {
@@ -78,6 +79,6 @@ func TestErrorsSurface(t *testing.T) {
 
 // surfaces reports whether the program has the code as a value, and the message.
 func surfaces(err error, want *wire.Error) bool {
-	var f *failure
+	var f *agent.Failure
 	return errors.As(err, &f) && f.Code == want.Code && strings.Contains(f.Message, want.Message)
 }

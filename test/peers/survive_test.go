@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/test/npm/agent"
 )
 
 const (
@@ -27,24 +29,24 @@ func environment(text, name string) string {
 // TestSurviveOnGoNodes kills the go-sdk node that the agent's last call was on.
 func TestSurviveOnGoNodes(t *testing.T) {
 	for _, tt := range []struct {
-		client  client
+		client  agent.Kind
 		version string
 	}{
-		{goSDK, "2026-07-28"},
-		{goSDKLegacy, "2025-11-25"},
-		{typescriptV1, "2025-11-25"},
-		{typescriptV2, "2025-11-25"},
-		{typescriptV2a, "2026-07-28"},
+		{agent.GoSDK, "2026-07-28"},
+		{agent.GoSDKLegacy, "2025-11-25"},
+		{agent.TypeScriptV1, "2025-11-25"},
+		{agent.TypeScriptV2, "2025-11-25"},
+		{agent.TypeScriptV2Auto, "2026-07-28"},
 	} {
-		t.Run(tt.client.name, func(t *testing.T) { survive(t, goNodes(t), tt.client, tt.version) })
+		t.Run(tt.client.Name, func(t *testing.T) { survive(t, goNodes(t), tt.client, tt.version) })
 	}
 }
 
 // TestSurviveOnServerEverything does the same with the TypeScript SDK's reference server, which has
 // only legacy sessions and another answer to unknown ones.
 func TestSurviveOnServerEverything(t *testing.T) {
-	for _, c := range []client{goSDK, typescriptV1, typescriptV2, typescriptV2a} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range []agent.Kind{agent.GoSDK, agent.TypeScriptV1, agent.TypeScriptV2, agent.TypeScriptV2Auto} {
+		t.Run(c.Name, func(t *testing.T) {
 			w := everythingNodes(t) // one world after another: eight Node processes that start at once starve each other
 			t.Parallel()            // mostly waiting for updates
 			survive(t, w, c, "2025-11-25")
@@ -54,8 +56,8 @@ func TestSurviveOnServerEverything(t *testing.T) {
 
 // survive kills the agent's node again and again. After each kill the next safe call is answered, by
 // another node, and the subscription still delivers.
-func survive(t *testing.T, w *world, c client, version string) {
-	a := c.dial(t, w.url)
+func survive(t *testing.T, w *world, c agent.Kind, version string) {
+	a := c.Dial(t, w.url)
 	if a.Version() != version {
 		t.Fatalf("the agent speaks %s, want %s", a.Version(), version)
 	}
@@ -84,7 +86,7 @@ func survive(t *testing.T, w *world, c client, version string) {
 }
 
 // ask makes a safe call and returns the name of the node that answered it.
-func (w *world) ask(t *testing.T, a agent) string {
+func (w *world) ask(t *testing.T, a agent.Agent) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), callBound)
 	defer cancel()
@@ -100,7 +102,7 @@ func (w *world) ask(t *testing.T, a agent) string {
 }
 
 // awaitUpdates forgets the updates that came before, has the resource changed and waits for the next.
-func (w *world) awaitUpdates(t *testing.T, a agent) {
+func (w *world) awaitUpdates(t *testing.T, a agent.Agent) {
 	t.Helper()
 	for len(a.Updates()) > 0 {
 		<-a.Updates()

@@ -8,15 +8,16 @@ import (
 
 	wire "github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/internal/mcpnode/pool"
+	"github.com/quorate/quorate/test/npm/agent"
 )
 
 // TestCutCalls: what a real gateway says of a call that must not run twice and whose node was killed
 // under it, and of a call when no node is left, reaches every client's program; the agent goes on.
 func TestCutCalls(t *testing.T) {
-	for _, c := range []client{goSDK, goSDKLegacy, typescriptV1, typescriptV2, typescriptV2a} {
-		t.Run(c.name, func(t *testing.T) {
+	for _, c := range []agent.Kind{agent.GoSDK, agent.GoSDKLegacy, agent.TypeScriptV1, agent.TypeScriptV2, agent.TypeScriptV2Auto} {
+		t.Run(c.Name, func(t *testing.T) {
 			w := goNodes(t)
-			a := c.dial(t, w.url)
+			a := c.Dial(t, w.url)
 			cut := make(chan error, 1)
 			go func() {
 				_, err := a.Call(t.Context(), "charge", map[string]any{"call": "cut", "work_ms": 60_000})
@@ -77,7 +78,7 @@ func code(t *testing.T, ended <-chan error) int {
 	t.Helper()
 	select {
 	case err := <-ended:
-		var f *failure
+		var f *agent.Failure
 		if !errors.As(err, &f) {
 			t.Fatalf("the call ended with %v", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/internal/gatewayproc"
 	"github.com/quorate/quorate/internal/mcpnode/pool"
+	"github.com/quorate/quorate/test/npm/agent"
 )
 
 // quick makes the gateway see a restarted node soon; how fast it re-routes does not depend on it.
@@ -121,7 +122,7 @@ type everything struct {
 // everythingNodes is a pool of two server-everything processes.
 func everythingNodes(t *testing.T) *world {
 	t.Helper()
-	js, modules := packages(t)
+	js, modules := agent.Packages(t)
 	group := newGroup(t)
 	w := &world{
 		where: "get-env", uri: "demo://resource/dynamic/text/1", touch: "toggle-subscriber-updates", updates: 2,

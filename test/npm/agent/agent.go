@@ -1,9 +1,12 @@
-package peers_test
+// Package agent is other people's MCP clients, for tests: go-sdk's, and both TypeScript SDKs' in Node processes.
+// It must not know the gateway's code, nor what the agents are used for.
+package agent
 
 import (
 	"bufio"
 	"bytes"
 	"context"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,37 +24,42 @@ import (
 	"github.com/quorate/quorate/test/npm"
 )
 
-// agent is a client of somebody else's making.
-type agent interface {
+// Agent is a client of somebody else's making.
+type Agent interface {
 	// Version is the protocol version that it speaks with the gateway.
 	Version() string
+	// Session is the id of its session, empty in the modern era, which has none.
+	Session(ctx context.Context) (string, error)
 	Call(ctx context.Context, tool string, args map[string]any) (string, error)
 	Subscribe(ctx context.Context, uri string) error
 	// Updates has a URI for every notifications/resources/updated; what nobody reads is dropped.
 	Updates() <-chan string
 }
 
-// failure is an error as the agent's program sees it.
-type failure struct {
+// Failure is an error as the agent's program sees it.
+type Failure struct {
 	Name    string `json:"name"`
 	Code    int    `json:"code"`
 	Message string `json:"message"`
 }
 
-func (f *failure) Error() string { return fmt.Sprintf("%s %d: %s", f.Name, f.Code, f.Message) }
+// Error returns all of it.
+func (f *Failure) Error() string { return fmt.Sprintf("%s %d: %s", f.Name, f.Code, f.Message) }
 
-// client says how to make one kind of agent.
-type client struct {
-	name string
-	dial func(t *testing.T, url string) agent
+// Kind is one kind of agent.
+type Kind struct {
+	Name string
+	// Dial connects an agent that lives as long as the test.
+	Dial func(t *testing.T, url string) Agent
 }
 
+// The kinds of agents.
 var (
-	goSDK         = client{"go-sdk", func(t *testing.T, url string) agent { return dialGoSDK(t, url, "") }}
-	goSDKLegacy   = client{"go-sdk-legacy", func(t *testing.T, url string) agent { return dialGoSDK(t, url, "2025-11-25") }}
-	typescriptV1  = client{"typescript-v1", func(t *testing.T, url string) agent { return dialJS(t, "typescript-v1.mjs", url) }}
-	typescriptV2  = client{"typescript-v2", func(t *testing.T, url string) agent { return dialJS(t, "typescript-v2.mjs", url, "legacy") }}
-	typescriptV2a = client{"typescript-v2-auto", func(t *testing.T, url string) agent { return dialJS(t, "typescript-v2.mjs", url, "auto") }}
+	GoSDK            = Kind{"go-sdk", func(t *testing.T, url string) Agent { return dialGoSDK(t, url, "") }}
+	GoSDKLegacy      = Kind{"go-sdk-legacy", func(t *testing.T, url string) Agent { return dialGoSDK(t, url, "2025-11-25") }}
+	TypeScriptV1     = Kind{"typescript-v1", func(t *testing.T, url string) Agent { return dialJS(t, "typescript-v1.mjs", url) }}
+	TypeScriptV2     = Kind{"typescript-v2", func(t *testing.T, url string) Agent { return dialJS(t, "typescript-v2.mjs", url, "legacy") }}
+	TypeScriptV2Auto = Kind{"typescript-v2-auto", func(t *testing.T, url string) Agent { return dialJS(t, "typescript-v2.mjs", url, "auto") }}
 )
 
 // goAgent is go-sdk's client.
@@ -60,7 +68,7 @@ type goAgent struct {
 	updates chan string
 }
 
-func dialGoSDK(t *testing.T, url, version string) agent {
+func dialGoSDK(t *testing.T, url, version string) Agent {
 	t.Helper()
 	a := &goAgent{updates: make(chan string, 64)}
 	c := mcp.NewClient(&mcp.Implementation{Name: "go-sdk", Version: "1"}, &mcp.ClientOptions{
@@ -85,6 +93,8 @@ func offer(c chan string, uri string) {
 func (a *goAgent) Version() string        { return a.session.InitializeResult().ProtocolVersion }
 func (a *goAgent) Updates() <-chan string { return a.updates }
 
+func (a *goAgent) Session(context.Context) (string, error) { return a.session.ID(), nil }
+
 func (a *goAgent) Subscribe(ctx context.Context, uri string) error {
 	return a.session.Subscribe(ctx, &mcp.SubscribeParams{URI: uri})
 }
@@ -95,7 +105,7 @@ func (a *goAgent) Call(ctx context.Context, tool string, args map[string]any) (s
 	}
 	res, err := a.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: args})
 	if err != nil {
-		f := &failure{Name: fmt.Sprintf("%T", err), Message: err.Error()}
+		f := &Failure{Name: fmt.Sprintf("%T", err), Message: err.Error()}
 		if je := (*jsonrpc.Error)(nil); errors.As(err, &je) {
 			f.Code = int(je.Code)
 		}
@@ -108,7 +118,7 @@ func (a *goAgent) Call(ctx context.Context, tool string, args map[string]any) (s
 		}
 	}
 	if res.IsError {
-		return "", &failure{Name: "tool error", Message: text}
+		return "", &Failure{Name: "tool error", Message: text}
 	}
 	return text, nil
 }
@@ -129,14 +139,15 @@ type reply struct {
 	ID      int      `json:"id"`
 	Event   string   `json:"event"`
 	Version string   `json:"version"`
+	Session string   `json:"session"`
 	URI     string   `json:"uri"`
 	Text    string   `json:"text"`
 	IsError bool     `json:"isError"`
 	Message string   `json:"message"`
-	Error   *failure `json:"error"`
+	Error   *Failure `json:"error"`
 }
 
-func dialJS(t *testing.T, script, url string, args ...string) agent {
+func dialJS(t *testing.T, script, url string, args ...string) Agent {
 	t.Helper()
 	node, dir := scripts(t)
 	cmd := exec.Command(node, append([]string{filepath.Join(dir, script), url}, args...)...)
@@ -153,7 +164,8 @@ func dialJS(t *testing.T, script, url string, args ...string) agent {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	a := &jsAgent{updates: make(chan string, 64), stdin: stdin, waiting: map[int]chan reply{0: make(chan reply, 1)}}
+	hello := make(chan reply, 1)
+	a := &jsAgent{updates: make(chan string, 64), stdin: stdin, waiting: map[int]chan reply{0: hello}}
 	ended := make(chan struct{})
 	go func() { defer close(ended); a.read(t, stdout) }()
 	t.Cleanup(func() {
@@ -165,7 +177,7 @@ func dialJS(t *testing.T, script, url string, args ...string) agent {
 		}
 	})
 	select {
-	case r := <-a.waiting[0]:
+	case r := <-hello:
 		if r.Event != "connected" {
 			t.Fatalf("connect: %v", r.Error)
 		}
@@ -195,7 +207,10 @@ func (a *jsAgent) read(t *testing.T, stdout io.Reader) {
 			t.Logf("%s: %s", r.Event, r.Message)
 		default:
 			a.mu.Lock()
-			a.waiting[r.ID] <- r
+			if c := a.waiting[r.ID]; c != nil {
+				c <- r
+			}
+			delete(a.waiting, r.ID)
 			a.mu.Unlock()
 		}
 	}
@@ -203,6 +218,11 @@ func (a *jsAgent) read(t *testing.T, stdout io.Reader) {
 
 func (a *jsAgent) Version() string        { return a.version }
 func (a *jsAgent) Updates() <-chan string { return a.updates }
+
+func (a *jsAgent) Session(ctx context.Context) (string, error) {
+	r, err := a.do(ctx, map[string]any{"do": "session"})
+	return r.Session, err
+}
 
 func (a *jsAgent) Subscribe(ctx context.Context, uri string) error {
 	_, err := a.do(ctx, map[string]any{"do": "subscribe", "uri": uri})
@@ -212,7 +232,7 @@ func (a *jsAgent) Subscribe(ctx context.Context, uri string) error {
 func (a *jsAgent) Call(ctx context.Context, tool string, args map[string]any) (string, error) {
 	r, err := a.do(ctx, map[string]any{"do": "call", "tool": tool, "args": args})
 	if err == nil && r.IsError {
-		return "", &failure{Name: "tool error", Message: r.Text}
+		return "", &Failure{Name: "tool error", Message: r.Text}
 	}
 	return r.Text, err
 }
@@ -238,23 +258,16 @@ func (a *jsAgent) do(ctx context.Context, command map[string]any) (reply, error)
 	}
 }
 
+//go:embed *.mjs
+var sources embed.FS
+
 // scripts puts the scripts where their packages are found: module resolution starts at a script's folder.
 func scripts(t *testing.T) (node, dir string) {
 	t.Helper()
-	node, modules := packages(t)
+	node, modules := Packages(t)
 	dir = t.TempDir()
-	names, err := filepath.Glob("*.mjs")
-	if err != nil || len(names) == 0 {
-		t.Fatalf("no scripts: %v", err)
-	}
-	for _, name := range names {
-		body, err := os.ReadFile(name)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, name), body, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := os.CopyFS(dir, sources); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
 		t.Fatal(err)
@@ -262,8 +275,8 @@ func scripts(t *testing.T) (node, dir string) {
 	return node, dir
 }
 
-// packages finds the pinned npm packages. In CI they have to be there; elsewhere their absence is said.
-func packages(t *testing.T) (node, modules string) {
+// Packages finds Node and the pinned npm packages. In CI they have to be there; elsewhere their absence is said.
+func Packages(t *testing.T) (node, modules string) {
 	t.Helper()
 	dir, err := npm.Dir()
 	if err == nil {

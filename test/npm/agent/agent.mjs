@@ -22,6 +22,7 @@ export async function serve(client, connect) {
       const result = await client.callTool({ name: c.tool, arguments: c.args ?? {} });
       return { text: text(result), isError: result.isError === true };
     },
+    session: async () => ({ session: client.transport.sessionId ?? '' }),
     subscribe: async (c) => {
       await c.subscribe(c.uri);
       return {};
