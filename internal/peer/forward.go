@@ -131,6 +131,24 @@ func (r *remote) newTransport() *http.Transport {
 	return t
 }
 
+// carrier returns the transport whose connections show the credentials in use. The connections of older
+// ones end with the requests they carry: the other side believes them only until their certificate ends.
+func (r *remote) carrier() *http.Transport {
+	generation := r.p.cfg.Credentials.get().generation
+	r.mu.Lock()
+	t, old := r.forward, r.forward
+	if r.shown < generation {
+		t = r.newTransport()
+		r.forward, r.shown = t, generation
+	}
+	r.mu.Unlock()
+	if t != old {
+		old.CloseIdleConnections()                         // writes: not while holding mu
+		context.AfterFunc(r.ctx, old.CloseIdleConnections) // of those that are busy now
+	}
+	return t
+}
+
 // Transport returns what carries requests to a remote. It fails with ErrUnknown while there is none.
 func (p *Peers) Transport(region, address string) http.RoundTripper {
 	return transport{p, region, address}
@@ -147,5 +165,5 @@ func (t transport) RoundTrip(q *http.Request) (*http.Response, error) {
 	if r == nil {
 		return nil, fmt.Errorf("peer: forward: %s at %s: %w", t.region, t.address, ErrUnknown)
 	}
-	return r.forward.RoundTrip(q)
+	return r.carrier().RoundTrip(q)
 }

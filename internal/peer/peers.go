@@ -53,6 +53,7 @@ type Config struct {
 const (
 	maxLinks   = 256             // links and their probes that others have dialed
 	maxRemotes = 1024            // gateways that are dialed
+	maxProbes  = 8               // at once, of one of them
 	handshake  = 5 * time.Second // of a connection that comes in, from accept to hello
 	minBackoff = 50 * time.Millisecond
 	maxBackoff = 5 * time.Second

@@ -18,30 +18,31 @@ import (
 
 // remote keeps the link to one other gateway up.
 type remote struct {
-	p       *Peers
-	to      Remote
-	ctx     context.Context
-	leave   context.CancelFunc
-	forward *http.Transport
+	p     *Peers
+	to    Remote
+	ctx   context.Context
+	leave context.CancelFunc
 
 	mu      sync.Mutex
-	current *session // nil while down
+	forward *http.Transport // see carrier
+	shown   uint64          // the oldest generation of credentials on its connections
+	current *session        // nil while down
 	since   time.Time
 	gateway string
 	rtt     time.Duration // last measured
 	err     error
-	dialed  sync.Mutex    // held while dialing
+	probes  chan struct{} // as many as are on their way
 	again   chan struct{} // dial at once
 }
 
 // dialing starts a remote; p.mu is held.
 func (p *Peers) dialing(to Remote) *remote {
-	r := &remote{p: p, to: to, since: time.Now(), again: make(chan struct{}, 1)}
+	r := &remote{p: p, to: to, since: time.Now(), again: make(chan struct{}, 1), probes: make(chan struct{}, maxProbes)}
 	r.ctx, r.leave = context.WithCancel(p.ctx)
 	r.forward = r.newTransport()
 	p.work.Go(func() {
 		r.keep()
-		r.forward.CloseIdleConnections()
+		r.carrier().CloseIdleConnections()
 	})
 	return r
 }
@@ -248,11 +249,12 @@ func (r *remote) probe(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
-	if !r.dialed.TryLock() {
-		<-ctx.Done() // somebody else is finding out
+	select {
+	case r.probes <- struct{}{}:
+		defer func() { <-r.probes }()
+	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer r.dialed.Unlock()
 	s, err := r.dial(ctx, true)
 	if err != nil {
 		return err
