@@ -69,7 +69,7 @@ func try(t *testing.T, binary, name, limits string, seed uint64) *trial {
 	peak := l.Run(t.Context(), atPeak, fastRate, capacity-fastRate)
 	over := l.Run(t.Context(), tooMuch, fastRate, 3*capacity-fastRate)
 	r := &trial{name: name, limit: w.Limit(t.Context())}
-	r.recovered, r.recoveredInTime = recover(t, l)
+	r.recovered, r.recoveredInTime = recovery(t, l)
 	l.Wait()
 	all := l.Of(over, "")
 	r.peak = float64(l.Of(peak, "").Good()) / atPeak.Seconds()
@@ -79,9 +79,9 @@ func try(t *testing.T, binary, name, limits string, seed uint64) *trial {
 	return r
 }
 
-// recover goes on with half of what the pool can do until nothing is shed and calls take what they should, and
+// recovery goes on with half of what the pool can do until nothing is shed and calls take what they should, and
 // returns when that began. A step is judged when its agents must have been answered or gone.
-func recover(t *testing.T, l *Load) (time.Duration, bool) {
+func recovery(t *testing.T, l *Load) (time.Duration, bool) {
 	const late = int(patience / step)
 	for first := l.phases; l.phases-first < int(recoveryBar/step)+2+late; {
 		last := l.Run(t.Context(), step, fastRate/2, capacity/2-fastRate/2)
@@ -102,9 +102,13 @@ func TestOverload(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("overload seed %d", seed)
 	b := binary(t)
-	on := try(t, b, "adaptive", "", seed)
+	var on, off *trial
+	t.Run("adaptive", func(t *testing.T) { on = try(t, b, "adaptive", "", seed) })
+	t.Run("control", func(t *testing.T) { off = try(t, b, "control: fixed", "    limits: {adaptive: false}\n", seed) })
+	if t.Failed() {
+		return
+	}
 	t.Log(on)
-	off := try(t, b, "control: fixed", "    limits: {adaptive: false}\n", seed)
 	t.Log(off)
 	if slow, fast := on.slow.Share(Shed), on.fast.Share(Shed); slow < 0.3 || fast > 0.05 {
 		t.Errorf("slow shed %.2f, fast shed %.2f; want at least 0.3 and at most 0.05", slow, fast)
