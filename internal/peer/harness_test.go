@@ -211,7 +211,8 @@ func rawDial(t *testing.T, address string, cfg *tls.Config) (*tls.Conn, error) {
 	t.Cleanup(func() { _ = c.Close() })
 	conn := tls.Client(c, cfg)
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
-	return conn, conn.Handshake()
+	err = conn.Handshake()
+	return conn, err
 }
 
 func rawHello(t *testing.T, region, gateway string, change func(*hello)) []byte {

@@ -75,7 +75,7 @@ func TestStrangersAreRefused(t *testing.T) {
 			t.Errorf("%s: %v", tc.name, err)
 		}
 		await(t, tc.name+" is counted", func() bool { return b.Refused() == before+1 })
-		if l := a.link("west", false); !l.Up || l.Since != since || len(b.Links()) != 1 {
+		if l := a.link("west", false); !l.Up || !l.Since.Equal(since) || len(b.Links()) != 1 {
 			t.Errorf("%s: %+v %+v", tc.name, l, b.Links())
 		}
 	}
