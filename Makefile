@@ -68,7 +68,7 @@ bench-failover: deps bin/quorate bin/quorate-bench ## gaps after kills, judged
 	@bin/quorate-bench failover $(ARGS)
 
 bench-regions: deps ## tables of 100,000 nodes; re-routes, overload and brownout across regions, judged (network namespaces want root)
-	JUDGE_TIMES=1 $(GO) test -count=1 -run '^$$' -bench 'Build|Candidates|Pick' -benchmem ./regions ./gateway ./gateway/balance
+	JUDGE_TIMES=1 $(GO) test -count=1 -run '^$$' -bench 'Build|Pick' -benchmem ./regions ./gateway/balance
 	JUDGE_TIMES=1 $(GO) test -v -count=1 -p 1 -timeout=30m $(GOTESTFLAGS) ./test/regions ./test/overload
 
 fuzz: ## every fuzz target for FUZZTIME

@@ -60,11 +60,14 @@ func mergeTools(nodes []Node) map[string]Tool {
 		seen[at] = true
 		for name, t := range f.Tools {
 			t.Idempotent = t.Idempotent || t.ReadOnly
-			if had, ok := merged[name]; ok {
+			had, ok := merged[name]
+			if ok {
 				t.ReadOnly = t.ReadOnly && had.ReadOnly
 				t.Idempotent = t.Idempotent && had.Idempotent
 			}
-			merged[name] = t
+			if !ok || t != had { // most nodes say what others said
+				merged[name] = t
+			}
 		}
 	}
 	return merged
