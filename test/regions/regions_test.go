@@ -171,6 +171,8 @@ func lose(t *testing.T, w *World, kinds []*kind, region, other string, reset boo
 		}
 	}
 	served(region)
+	// One region is lost at a time: the one before must be back in service first, or there is nowhere to go.
+	until(t, 30*time.Second, UsEast+" sees "+other, func() bool { return usable(t.Context(), w, other) })
 	outages := make([]*failover.Outage, len(kinds))
 	for i, k := range kinds {
 		outages[i] = k.load.Watch()
