@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/retry"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -30,6 +30,7 @@ type call struct {
 
 	candidates
 	admission
+	keyed     *keyedCall // nil: it has no key in the ledger
 	passage   passage
 	at        int // the member that is asked
 	attempts  int
@@ -100,18 +101,17 @@ func (c *call) attempt(m *member) (*http.Response, error) {
 	if err := c.passage.enter(&c.p.regions[m.region], m.node.ID()); err != nil {
 		return nil, err
 	}
-	request := &c.request
-	if m.node.Forwards() {
-		request = c.mark(upstream.Field{Name: mcp.HeaderVia, Value: c.scope.passed(c.g.cfg.Name)})
+	if m.node.Forwards() || c.request.Permit != nil {
+		c.request.Via = c.scope.passed(c.g.cfg.Name)
 	}
 	if c.g.cfg.Tracer == nil {
-		return m.node.Do(c.r.Context(), request)
+		return m.node.Do(c.r.Context(), &c.request)
 	}
 	r := c.p.regions[m.region].info
 	fields, end := c.g.cfg.Tracer.Attempt(c.r.Context(), AttemptSpan{
 		Node: string(m.node.ID()), Region: r.Name, RegionClass: r.Class.String(), RTT: r.RTT, Number: c.attempts,
 	})
-	traced := *request
+	traced := c.request
 	traced.Set = append(traced.Set[:len(traced.Set):len(traced.Set)], fields...)
 	resp, err := m.node.Do(c.r.Context(), &traced)
 	var broken *upstream.Error
@@ -121,13 +121,6 @@ func (c *call) attempt(m *member) (*http.Response, error) {
 		end("ok")
 	}
 	return resp, err
-}
-
-// mark returns the request with a field of the gateway's own.
-func (c *call) mark(f upstream.Field) *upstream.Request {
-	marked := c.request
-	marked.Set = append(marked.Set[:len(marked.Set):len(marked.Set)], f)
-	return &marked
 }
 
 // pinned returns the node that issued the handle this request carries, if any.
@@ -141,17 +134,21 @@ func (c *call) pinned() regions.NodeID {
 	default:
 		return ""
 	}
-	id, _ := c.p.affinity.node(handle)
-	return id
+	if id, ok := c.p.affinity.node(handle); ok {
+		return id
+	}
+	return c.asked(handle)
 }
 
 // learn remembers who issued the handles in an answer.
 func (c *call) learn(node *upstream.Node, e *mcp.Envelope) {
 	if e.TaskID != "" {
 		c.p.affinity.learn(e.TaskID, node.ID())
+		c.tell(node, e.TaskID)
 	}
 	if e.ResultRequestState != "" && c.p.settings.RequestStateAffinity {
 		c.p.affinity.learn(e.ResultRequestState, node.ID())
+		c.tell(node, e.ResultRequestState)
 	}
 }
 
@@ -203,6 +200,8 @@ func (c *call) end(action retry.Action, resp *http.Response, in retry.In) Outcom
 		return Canceled
 	case retry.Unknown:
 		return c.fail(mcp.OutcomeUnknown(in.Failure.String()), Unknown)
+	case retry.NoAuthority:
+		return c.fail(in.Failure.NoAuthority(), Refused)
 	case retry.Overloaded:
 		return c.fail(mcp.Overloaded("retry_budget", time.Second), Overloaded)
 	}
@@ -211,8 +210,13 @@ func (c *call) end(action retry.Action, resp *http.Response, in retry.In) Outcom
 
 func (c *call) retrying(node *upstream.Node, err error) {
 	c.p.counters.retries.Add(1)
-	if log := c.g.cfg.Logger; log.Enabled(c.r.Context(), slog.LevelInfo) {
-		log.Info("retrying", "service", c.p.name, "node", string(node.ID()), "method", c.env.Method,
+	level := slog.LevelInfo
+	var e *upstream.Error
+	if errors.As(err, &e) && e.Progress == upstream.NotSent {
+		level = slog.LevelDebug // nobody was disturbed, and an open breaker says so for every request
+	}
+	if log := c.g.cfg.Logger; log.Enabled(c.r.Context(), level) {
+		log.Log(c.r.Context(), level, "retrying", "service", c.p.name, "node", string(node.ID()), "method", c.env.Method,
 			"request", c.g.requestID(c.r), "attempt", c.attempts, "cause", err.Error())
 	}
 }
@@ -250,6 +254,7 @@ func (c *call) fail(e *mcp.Error, o Outcome) Outcome {
 		return Canceled
 	}
 	if c.streaming {
+		c.keyed.answered(nil) // a node has begun with it
 		c.writeEvent(mcp.Event{Data: e.Body(c.id)})
 		return o
 	}

@@ -23,6 +23,8 @@ const (
 	Unavailable
 	// Overloaded: refused to protect the service; answered -32073.
 	Overloaded
+	// Refused: a write, and this side may not write; answered -32071.
+	Refused
 	// Rejected: the request itself was wrong.
 	Rejected
 	// Canceled: the agent left.
@@ -32,7 +34,7 @@ const (
 
 // String is the metric label's value.
 func (o Outcome) String() string {
-	return [...]string{"ok", "node_error", "unknown", "unavailable", "overloaded", "rejected", "canceled"}[o]
+	return [...]string{"ok", "node_error", "unknown", "unavailable", "overloaded", "refused", "rejected", "canceled"}[o]
 }
 
 // methodClass groups methods so that a metric's label has few values.

@@ -2,22 +2,26 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/retry"
 	"github.com/quorate/quorate/gateway/route"
 	"github.com/quorate/quorate/gateway/session"
 	"github.com/quorate/quorate/gateway/shed"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 // Service is the settings of one service.
@@ -36,15 +40,22 @@ type Service struct {
 	Class                regions.Class // of requests without a route
 	Spill                regions.Spill // of requests without a route
 	Limits               shed.Config
+	Ledger               Keyed          // of routes that have the ledger
 	Session              session.Config // its wiring fields are filled in here
+	// Trust holds the authorities that https nodes' certificates may come from; nil means the system's. Another
+	// set makes new connections to all of them.
+	Trust *x509.CertPool
 }
 
 // Outside is what the data plane asks of the world around it.
 type Outside interface {
 	// NodeFailed is told what traffic saw of a node. It must not block.
 	NodeFailed(service string, id regions.NodeID, dead bool)
-	// Alive asks a node for any answer at all, on a connection of its own or, a region's gateway, over its link.
-	Alive(ctx context.Context, node regions.Proposal) error
+	// NodeUnproven is told that another than the node answers at its address. It must not block.
+	NodeUnproven(service string, id regions.NodeID, cause error)
+	// Alive asks a node for any answer at all, on a connection of its own that is held to hold (nil: no TLS) or, a
+	// region's gateway, over its link. It returns identity.ErrIdentity if another than the node answers.
+	Alive(ctx context.Context, node regions.Proposal, hold *tls.Config) error
 	// Link returns what carries requests to a node that is another region's gateway, nil for any other node.
 	Link(node regions.Proposal) http.RoundTripper
 }
@@ -57,10 +68,23 @@ type fleet struct {
 	regions  map[string]*region
 }
 
+// nodeKey tells nodes apart: connections that were proven for another identity, or by other authorities, are
+// another node's.
 type nodeKey struct {
-	service string
-	id      regions.NodeID
-	url     string
+	service  string
+	id       regions.NodeID
+	url      string
+	host     string
+	identity regions.Identity
+	trust    *x509.CertPool // nil for a node without TLS
+}
+
+func (s *service) key(n *regions.Node) nodeKey {
+	key := nodeKey{service: s.name, id: n.ID, url: n.URL, host: n.Host, identity: n.Identity, trust: s.trust}
+	if scheme, _, _ := strings.Cut(n.URL, ":"); strings.EqualFold(scheme, "http") {
+		key.trust = nil
+	}
+	return key
 }
 
 func newFleet(log *slog.Logger) *fleet {
@@ -131,7 +155,7 @@ func (g *Gateway) pool(v *view, s Service, used map[nodeKey]bool) (*pool, error)
 	p := &pool{service: svc, gateway: g.cfg.Name, settings: s, table: v.table, entry: ts, policies: svc.policies(s), byID: make(map[regions.NodeID]int, len(ts.Nodes))}
 	for i := range ts.Nodes {
 		n := &ts.Nodes[i]
-		key := nodeKey{s.Name, n.ID, n.URL}
+		key := svc.key(n)
 		used[key] = true
 		node, err := g.node(key, n, s, v)
 		if err != nil {
@@ -139,10 +163,20 @@ func (g *Gateway) pool(v *view, s Service, used map[nodeKey]bool) (*pool, error)
 		}
 		p.add(n, node)
 	}
+	svc.expect(p)
 	p.divide(v)
 	p.lacking = p.uneven()
 	svc.current.CompareAndSwap(nil, p) // a new service is asked for its pool before it is announced
 	return p, nil
+}
+
+// expect lets the region's own pool take more on when it has become larger than it ever was.
+func (s *service) expect(p *pool) {
+	span := p.entry.Pools[0]
+	if nodes := span.To - span.From; nodes > s.nodes {
+		s.limiter.Grow(shed.PerNode * (nodes - max(s.nodes, 1))) // the first node is what learning begins with
+		s.nodes = nodes
+	}
 }
 
 // add makes a verified node a member, and brings runtime and table to one opinion of its life.
@@ -188,11 +222,16 @@ func (g *Gateway) node(key nodeKey, at *regions.Node, s Service, v *view) (*upst
 		return nil, err
 	}
 	proposal := at.Proposal
+	hold, err := identity.ForNode(proposal, key.trust)
+	if err != nil {
+		return nil, err
+	}
 	c := upstream.Config{
-		ID: key.id, URL: key.url, Connect: s.Connect, Suspect: s.Suspect, Probe: s.Probe, Breaker: b,
-		Alive:    func(ctx context.Context) error { return g.cfg.Outside.Alive(ctx, proposal) },
+		ID: key.id, URL: key.url, Host: proposal.Authority(), Connect: s.Connect, Suspect: s.Suspect, Probe: s.Probe, Breaker: b, TLS: hold,
+		Alive:    func(ctx context.Context) error { return g.cfg.Outside.Alive(ctx, proposal, hold) },
 		Link:     g.cfg.Outside.Link(proposal),
 		Labels:   []upstream.Field{{Name: mcp.HeaderRegion, Value: at.Region}, {Name: mcp.HeaderNode, Value: string(at.ID)}},
+		Lease:    g.cfg.Lease,
 		Observer: observer{g.cfg.Outside, key.service},
 		Logger:   g.cfg.Logger.With("service", key.service),
 	}
@@ -218,11 +257,20 @@ type observer struct {
 // NodeFailed implements upstream.Observer.
 func (o observer) NodeFailed(id regions.NodeID, dead bool) { o.outside.NodeFailed(o.service, id, dead) }
 
+// NodeUnproven implements upstream.Observer.
+func (o observer) NodeUnproven(id regions.NodeID, cause error) {
+	o.outside.NodeUnproven(o.service, id, cause)
+}
+
+// service returns a service's runtime, with the authorities of s: the same ones, read again, are no others.
 func (g *Gateway) service(s Service) (*service, error) {
 	if svc, ok := g.fleet.services[s.Name]; ok {
+		if !svc.trust.Equal(s.Trust) {
+			svc.trust = s.Trust
+		}
 		return svc, nil
 	}
-	svc := &service{name: s.Name, affinity: newAffinity(maxHandles), took: newDurations(s.Name, g.cfg.Duration), routeLoad: make(map[string]*atomic.Int64)}
+	svc := &service{name: s.Name, trust: s.Trust, affinity: newAffinity(maxHandles), took: newDurations(s.Name, g.cfg.Duration), routeLoad: make(map[string]*atomic.Int64)}
 	var err error
 	if svc.budget, err = retry.NewBudget(s.BudgetRatio, s.BudgetMin); err != nil {
 		return nil, err
@@ -271,6 +319,19 @@ func (g *Gateway) Sessions(service string) int {
 	return 0
 }
 
+// OwnSessions returns the sessions of a service's agents, without those that are kept for other regions' gateways.
+func (g *Gateway) OwnSessions(service string) (*session.Manager, bool) {
+	p, ok := g.named(service)
+	if !ok {
+		return nil, false
+	}
+	f, err := p.fronts.get(scope{})
+	if err != nil {
+		return nil, false
+	}
+	return f.sessions, true
+}
+
 // CloseIdle closes connections to nodes that nobody used for a while.
 func (g *Gateway) CloseIdle() {
 	for _, p := range g.view.Load().byPath {
@@ -282,6 +343,7 @@ func (g *Gateway) CloseIdle() {
 
 // Close ends sessions' and listeners' streams in the form their protocol has for it, within ctx.
 func (g *Gateway) Close(ctx context.Context) {
+	g.close.Do(func() { close(g.closing) })
 	var wg sync.WaitGroup
 	for _, p := range g.view.Load().byPath {
 		wg.Go(func() { p.close(ctx) })

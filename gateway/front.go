@@ -34,6 +34,7 @@ func (s scope) front() scope {
 	if s.local {
 		return scope{local: true}
 	}
+	s.relayed = false
 	return s
 }
 
@@ -104,7 +105,10 @@ func (f *fronts) close(ctx context.Context) {
 // front makes the front of a scope.
 func (g *Gateway) front(svc *service, settings Service, s scope) (*front, error) {
 	c := settings.Session
-	c.Budget, c.Logger = svc.budget, g.cfg.Logger
+	c.Budget, c.Logger, c.Adopts = svc.budget, g.cfg.Logger, s.via != ""
+	if g.own(s) {
+		c.Service, c.Keeper, c.Alone = svc.name, g.cfg.Keeper, g.cfg.Alone
+	}
 	c.Current = func() session.Pool { return svc.current.Load().stateful(s) }
 	c.Hooks = session.Hooks{
 		Migrated: func() { svc.counters.migrated.Add(1) },
@@ -136,7 +140,7 @@ type passing struct {
 // Do makes one attempt.
 func (n passing) Do(ctx context.Context, r *upstream.Request) (*http.Response, error) {
 	marked := *r
-	marked.Set = append(marked.Set[:len(r.Set):len(r.Set)], upstream.Field{Name: mcp.HeaderVia, Value: n.via})
+	marked.Via = n.via
 	return n.Node.Do(ctx, &marked)
 }
 

@@ -9,10 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/session"
 	"github.com/quorate/quorate/gateway/upstream"
 	"github.com/quorate/quorate/regions"
 )
@@ -46,7 +48,22 @@ type Config struct {
 	// Duration returns what records how long requests of one kind took; called once per kind.
 	Duration func(service, era, methodClass string) func(time.Duration)
 	Outside  Outside
-	Logger   *slog.Logger
+	// Authority is asked before every write; nil: this gateway may always write, and names no epoch.
+	Authority Authority
+	// Lease is how long a permit to write may last at most now: bytes to nodes stay unacknowledged no longer
+	// (TCP_USER_TIMEOUT). It is asked at every dial and must not block; nil or 0: the services' attempt bounds alone.
+	Lease func() time.Duration
+	// Keeper owns and keeps the sessions of agents; nil: they are this process's alone, and end with it.
+	Keeper session.Keeper
+	// Alone: this gateway is a fleet of one, and nobody else could go on with its sessions.
+	Alone bool
+	// Relay returns what carries requests to another gateway of the fleet; nil: there is none.
+	Relay func(gateway string) http.RoundTripper
+	// Handles knows which nodes other gateways' tasks are at; nil: this process's own memory has to do.
+	Handles Handles
+	// Ledger remembers calls under agents' keys; nil: they are refused where the route has the ledger.
+	Ledger Ledger
+	Logger *slog.Logger
 }
 
 // Gateway serves agents. Its tables are published by one writer.
@@ -56,6 +73,9 @@ type Gateway struct {
 	view    atomic.Pointer[view]
 	fleet   *fleet
 	serial  atomic.Uint64
+	holds   holds
+	closing chan struct{} // closed when held streams have to end
+	close   sync.Once
 }
 
 // view is everything a request loads, once: the table and what belongs to it.
@@ -80,7 +100,7 @@ func New(cfg Config) (*Gateway, error) {
 	if cfg.MaxBody < 0 || cfg.BodyTimeout < 0 {
 		return nil, fmt.Errorf("gateway: new: negative limit: max body %d, body timeout %v", cfg.MaxBody, cfg.BodyTimeout)
 	}
-	g := &Gateway{cfg: cfg, buffers: newBuffers(), fleet: newFleet(cfg.Logger)}
+	g := &Gateway{cfg: cfg, buffers: newBuffers(), fleet: newFleet(cfg.Logger), closing: make(chan struct{})}
 	g.view.Store(&view{guard: newGuard(cfg.AllowedHosts, cfg.AllowedOrigins)})
 	return g, nil
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,7 +37,9 @@ func (w *world) NodeFailed(_ string, _ regions.NodeID, dead bool) {
 	}
 }
 
-func (w *world) Alive(_ context.Context, n regions.Proposal) error {
+func (w *world) NodeUnproven(string, regions.NodeID, error) {}
+
+func (w *world) Alive(_ context.Context, n regions.Proposal, _ *tls.Config) error {
 	if w.dead != nil && w.dead(n.URL) {
 		return fmt.Errorf("no answer from %s", n.URL)
 	}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/quorate/quorate/gateway/mcp"
 )
@@ -31,7 +32,13 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func (w *statusWriter) outcome() Outcome { return outcomeOf(w.status) }
+// outcome is by the status, but for the gateway's own word that a write was refused: that is in band.
+func (w *statusWriter) outcome() Outcome {
+	if why := w.Header()[mcp.HeaderRefused]; len(why) > 0 && strings.HasPrefix(why[0], mcp.RefusedNoAuthority) {
+		return Refused
+	}
+	return outcomeOf(w.status)
+}
 
 // markSpilled says it in an answer's header. The region is the one that the header names: another gateway
 // may have passed the request on.

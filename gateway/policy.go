@@ -19,6 +19,8 @@ type policy struct {
 	retry    *mcp.RetryClass
 	deadline time.Duration
 	limit    int64
+	exempt   bool          // its writes need no authority
+	ledger   bool          // calls under a key of the agent's run once
 	inFlight *atomic.Int64 // of the route; outlives tables
 }
 
@@ -27,7 +29,7 @@ func (s *service) policies(settings Service) []policy {
 	routes := settings.Routes.Routes()
 	all := make([]policy, 0, len(routes)+1)
 	for _, r := range routes {
-		all = append(all, policy{class: r.Class, spill: r.Spill, retry: r.RetryClass, deadline: r.Deadline, limit: int64(r.Limit), inFlight: s.load(r)})
+		all = append(all, policy{class: r.Class, spill: r.Spill, retry: r.RetryClass, deadline: r.Deadline, limit: int64(r.Limit), exempt: r.Exempt, ledger: r.Ledger, inFlight: s.load(r)})
 	}
 	return append(all, policy{class: settings.Class, spill: settings.Spill, inFlight: new(atomic.Int64)})
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/x509"
 	"sync/atomic"
 	"time"
 
@@ -15,8 +16,10 @@ import (
 // service is what outlives routing tables of one logical MCP server.
 type service struct {
 	name      string
+	trust     *x509.CertPool // of the table published last; only Publish touches it
 	budget    *retry.Budget
 	limiter   *shed.Limiter // of this region's own pool
+	nodes     int           // the most that it ever had; only Publish touches it
 	fronts    fronts
 	affinity  *affinity
 	counters  counters
@@ -122,7 +125,7 @@ func (p *pool) uneven() map[string]bitset {
 // live shows a member's present to the balancer.
 func (m *member) live(slowStart time.Duration, now time.Time) balance.Candidate {
 	return balance.Candidate{
-		Dead:     m.node.Dead(),
+		Dead:     m.node.Dead() || m.node.Unproven(),
 		Ramp:     m.ramp(slowStart, now),
 		InFlight: m.node.InFlight(),
 		Latency:  m.node.EWMA().Value(now),
@@ -142,14 +145,18 @@ func (p *pool) hints(tool string) mcp.ToolHints {
 	return mcp.ToolHints{Known: ok, ReadOnly: t.ReadOnly, Idempotent: t.Idempotent}
 }
 
-// class decides a request's retry class: the operator's route first, then method and annotations.
-func (p *pool) class(y *policy, e *mcp.Envelope) mcp.RetryClass {
-	if y.retry != nil {
-		return *y.retry
-	}
+// class decides a request's retry class: the operator's route first, then method and annotations. What has a key in
+// the ledger goes out once, unless it only reads.
+func (p *pool) class(m *message) mcp.RetryClass {
 	var hints mcp.ToolHints
-	if e.Method == mcp.MethodToolsCall {
-		hints = p.hints(e.Name)
+	if m.env.Method == mcp.MethodToolsCall {
+		hints = p.hints(m.env.Name)
 	}
-	return mcp.ClassOf(e.Method, hints)
+	if m.single && (!hints.Known || !hints.ReadOnly) {
+		return mcp.Once
+	}
+	if m.policy.retry != nil {
+		return *m.policy.retry
+	}
+	return mcp.ClassOf(m.env.Method, hints)
 }

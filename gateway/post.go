@@ -12,6 +12,7 @@ import (
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/session"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/authority"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -32,6 +33,10 @@ func (g *Gateway) servePost(w http.ResponseWriter, r *http.Request, p *pool) {
 		p.counters.count(era, classOther, Rejected)
 		w.Header().Set("Connection", "close")
 		mcp.WriteError(w, bodyError(err), nil)
+		return
+	}
+	if scopeOf(r).via != "" && r.Header.Get(mcp.HeaderAdopt) != "" {
+		p.counters.count(era, classSession, g.adopt(w, r, p, body))
 		return
 	}
 	env, err := mcp.Scan(body)
@@ -57,7 +62,7 @@ func (g *Gateway) traced(w http.ResponseWriter, r *http.Request, p *pool, m mess
 	if g.cfg.Tracer == nil {
 		return g.bounded(w, r, p, m)
 	}
-	span := RequestSpan{Service: p.name, Era: m.era.String(), Method: m.env.Method, RetryClass: p.class(m.policy, &m.env).String(),
+	span := RequestSpan{Service: p.name, Era: m.era.String(), Method: m.env.Method, RetryClass: p.class(&m).String(),
 		LatencyClass: m.policy.class.String(), Spill: m.policy.spill.String()}
 	if m.env.Method == mcp.MethodToolsCall || m.env.Method == mcp.MethodPromptsGet {
 		span.Tool = m.env.Name
@@ -101,6 +106,9 @@ type message struct {
 	body    []byte
 	era     mcp.Era
 	policy  *policy
+	permit  upstream.Permit // asked before every attempt; nil: it is no write
+	keyed   bool            // its key has to be in the ledger before it goes out
+	single  bool            // it has a key in the ledger, of this gateway's or of the one that passed it on
 }
 
 // id returns the JSON-RPC id as written, nil for none.
@@ -116,44 +124,111 @@ func (g *Gateway) dispatch(w http.ResponseWriter, r *http.Request, p *pool, m me
 		mcp.WriteError(w, e, m.id())
 		return Rejected
 	}
-	if m.era == mcp.Modern {
-		return g.dispatchModern(w, r, p, m)
-	}
-	if m.env.Kind == mcp.KindBatch && m.headers.Version > mcp.Version20250326 {
+	if m.era == mcp.Legacy && m.env.Kind == mcp.KindBatch && m.headers.Version > mcp.Version20250326 {
 		mcp.WriteError(w, mcp.InvalidRequest("this protocol version has no batches"), nil)
 		return Rejected
 	}
+	if e := p.keyed(&m, r); e != nil {
+		mcp.WriteAnswer(w, m.env.Method, e, m.id())
+		return Rejected
+	}
+	if m.era == mcp.Legacy && m.headers.Session != "" && g.own(scopeOf(r)) {
+		return g.dispatchKept(w, r, p, m)
+	}
+	if !g.leave(w, r, p, &m) {
+		return Refused
+	}
+	if m.era == mcp.Modern {
+		return g.dispatchModern(w, r, p, m)
+	}
 	if m.headers.Session != "" || m.env.Method == mcp.MethodInitialize && p.stated(needStateful) {
-		return g.dispatchSession(w, r, p, m)
+		f := p.front(w, r, &m)
+		if f == nil {
+			return Overloaded
+		}
+		outcome, _ := g.dispatchSession(w, r, p, f, m)
+		return outcome
 	}
 	return g.walk(w, r, p, m, p.legacyNeed(m.env.Method))
 }
 
-// dispatchSession serves what belongs to a legacy session, or opens one.
-func (g *Gateway) dispatchSession(w http.ResponseWriter, r *http.Request, p *pool, m message) Outcome {
-	s := scopeOf(r)
-	f, err := p.fronts.get(s)
+// leave asks for leave to serve a message, and answers it if there is none.
+func (g *Gateway) leave(w http.ResponseWriter, r *http.Request, p *pool, m *message) bool {
+	var e *mcp.Error
+	if m.permit, e = g.authorize(w, r, p.asked(m, r.Header)); e != nil {
+		mcp.WriteAnswer(w, m.env.Method, e, m.id())
+		return false
+	}
+	return true
+}
+
+// front returns what serves a message's scope; nil: it has been answered that there is none.
+func (p *pool) front(w http.ResponseWriter, r *http.Request, m *message) *front {
+	f, err := p.fronts.get(scopeOf(r))
 	if err != nil {
 		mcp.WriteAnswer(w, m.env.Method, mcp.Overloaded("fronts", time.Second), m.id())
-		return Overloaded
+		return nil
 	}
-	sc := session.Call{Envelope: m.env, Body: m.body, Class: p.class(m.policy, &m.env), Pool: p.stateful(s), Header: r.Header}
+	return f
+}
+
+// dispatchSession serves what belongs to a legacy session, or opens one. It reports false, with nothing done or written,
+// if the session is not owned here.
+func (g *Gateway) dispatchSession(w http.ResponseWriter, r *http.Request, p *pool, f *front, m message) (Outcome, bool) {
+	s := scopeOf(r)
+	sc := session.Call{Envelope: m.env, Body: m.body, Class: p.class(&m), Pool: p.stateful(s), Header: r.Header, Permit: m.permit}
+	if m.permit != nil {
+		sc.Via = s.passed(p.gateway)
+	}
 	sw := p.writer(w, m.policy)
 	if m.headers.Session == "" {
 		f.sessions.ServeInitialize(sw, r, sc)
-		return sw.outcome()
+		return sw.outcome(), true
 	}
 	a := admission{p: p, foreign: s.via != ""}
 	defer a.leave()
 	node, ok := f.sessions.Where(m.headers.Session)
 	if ok && !a.enterFor(node, &m, s) {
 		mcp.WriteAnswer(w, m.env.Method, a.refusal(), m.id())
-		return Overloaded
+		return Overloaded, true
 	}
-	f.sessions.Serve(sw, r, sc)
+	if outcome, served := g.serveInSession(sw, r, p, f, &m, sc, ok); !served || outcome != OK {
+		return outcome, served
+	}
 	// What a move cost says nothing about how busy the pool is.
 	at, _ := f.sessions.Where(m.headers.Session)
 	a.served = sw.outcome() == OK && at == node
+	return sw.outcome(), true
+}
+
+// serveInSession has a session's call served, by the ledger if it has a key there. An outcome that is not OK is final.
+func (g *Gateway) serveInSession(sw *statusWriter, r *http.Request, p *pool, f *front, m *message, sc session.Call, here bool) (Outcome, bool) {
+	if !m.keyed || !here {
+		return OK, f.sessions.Serve(sw, r, sc)
+	}
+	served := true
+	outcome, _ := g.serveKeyed(sw, r, p, m, func(w http.ResponseWriter, r *http.Request, k *keyedCall) bool {
+		sc.Permit, sc.Answered = k, k.answered
+		served = f.sessions.Serve(w, r, sc)
+		return served
+	})
+	return outcome, served
+}
+
+// adopt goes on with a session that the gateway of another region hands over.
+func (g *Gateway) adopt(w http.ResponseWriter, r *http.Request, p *pool, body []byte) Outcome {
+	if _, e := g.authorize(w, r, authority.Asked{Kind: authority.Upkeep}); e != nil {
+		mcp.WriteError(w, e, nil)
+		return Refused
+	}
+	s := scopeOf(r)
+	f, err := p.fronts.get(s)
+	if err != nil {
+		mcp.WriteError(w, mcp.Overloaded("fronts", time.Second), nil)
+		return Overloaded
+	}
+	sw := p.writer(w, p.policy(mcp.MethodInitialize, "", r.Header))
+	f.sessions.ServeAdoption(sw, r, session.Call{Body: body, Class: mcp.Retry, Pool: p.stateful(s), Header: r.Header})
 	return sw.outcome()
 }
 
@@ -196,14 +271,32 @@ func (p *pool) modernNeed() need {
 }
 
 func (g *Gateway) walk(w http.ResponseWriter, r *http.Request, p *pool, m message, n need) Outcome {
+	if !m.keyed {
+		return g.walkOnce(w, r, p, &m, n, nil)
+	}
+	walked := Canceled
+	outcome, ran := g.serveKeyed(w, r, p, &m, func(w http.ResponseWriter, r *http.Request, k *keyedCall) bool {
+		r, end := detach(r)
+		defer end()
+		m.permit = k
+		walked = g.walkOnce(w, r, p, &m, n, k)
+		return true
+	})
+	if ran {
+		return walked
+	}
+	return outcome
+}
+
+func (g *Gateway) walkOnce(w http.ResponseWriter, r *http.Request, p *pool, m *message, n need, k *keyedCall) Outcome {
 	s := scopeOf(r)
 	c := &call{
-		g: g, p: p, w: w, r: r, env: m.env, era: m.era, id: m.id(), policy: m.policy,
-		request:    upstream.Request{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: m.body},
+		g: g, p: p, w: w, r: r, env: m.env, era: m.era, id: m.id(), policy: m.policy, keyed: k,
+		request:    upstream.Request{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: m.body, Permit: m.permit},
 		candidates: p.newCandidates(s, m.policy, n, m.env.Method),
-		admission:  admission{p: p, kind: kindOf(&m, s), key: keyOf(m.env.Method, m.env.Name), foreign: s.via != ""},
+		admission:  admission{p: p, kind: kindOf(m, s), key: keyOf(m.env.Method, m.env.Name), foreign: s.via != ""},
 	}
-	c.class = p.class(m.policy, &m.env)
+	c.class = p.class(m)
 	c.door = c
 	if m.env.Method == mcp.MethodToolsCall {
 		c.barred = p.lacking[m.env.Name]

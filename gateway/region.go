@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -74,8 +74,8 @@ func (p *passage) leave(o breaker.Outcome) {
 	p.region = nil
 }
 
-// verdictOf says what a failed attempt means for its region. A death is verification's matter, and a
-// region that is full is not a region that fails.
+// verdictOf says what a failed attempt means for its region. A death or a false identity is verification's matter, and a
+// region that is full, or that may not write, is not a region that fails.
 func verdictOf(err error) breaker.Outcome {
 	var broken *upstream.Error
 	switch {
@@ -85,7 +85,8 @@ func verdictOf(err error) breaker.Outcome {
 		return breaker.Ignored
 	}
 	switch broken.Failure {
-	case upstream.Canceled, upstream.Dead, upstream.Shed, upstream.BreakerOpen:
+	case upstream.Canceled, upstream.Dead, upstream.Shed, upstream.BreakerOpen, upstream.Unproven,
+		upstream.Closed, upstream.Barred, upstream.Fenced:
 		return breaker.Ignored
 	}
 	return breaker.Failure

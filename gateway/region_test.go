@@ -30,6 +30,9 @@ type site struct {
 	far     map[string]regions.Region
 	silent  map[string]bool // regions that this one's table does not have
 	service Service
+
+	authority Authority
+	ledger    Ledger
 }
 
 // startSites starts gateways that know each other; rtt gives the round trip from a site to another.
@@ -51,7 +54,7 @@ func startSites(t *testing.T, rtt func(from, to string) time.Duration, sites ...
 		s.world.dead = func(url string) bool {
 			return slices.ContainsFunc(sites, func(o *site) bool { return o.cut.Load() && strings.HasPrefix(url, o.forward.URL) })
 		}
-		gateway, err := New(Config{Name: "gw-" + s.name, Outside: s.world, Logger: slog.New(slog.DiscardHandler),
+		gateway, err := New(Config{Name: "gw-" + s.name, Outside: s.world, Logger: slog.New(slog.DiscardHandler), Authority: s.authority, Ledger: s.ledger,
 			Duration: func(string, string, string) func(time.Duration) { return func(time.Duration) {} }})
 		if err != nil {
 			t.Fatal(err)

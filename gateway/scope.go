@@ -17,6 +17,9 @@ type scope struct {
 	via    string // gateways passed, separated by commas
 	local  bool   // only this region's own nodes may serve it
 	check  bool   // it is another gateway's look at this region's health
+	// It is an agent's own request that another gateway of the fleet sends to the owner of its session: it is
+	// served here or nowhere.
+	relayed bool
 }
 
 type scopeKey struct{}
@@ -44,8 +47,17 @@ func (g *Gateway) ServeForwarded(w http.ResponseWriter, r *http.Request, origin 
 		mcp.WriteError(w, loop("this request was passed on too often"), nil)
 		return
 	}
+	if r.Header.Get(mcp.HeaderRelay) != "" {
+		g.serveScoped(w, r, scope{relayed: true})
+		return
+	}
 	s.check = r.Header.Get(mcp.HeaderHops) == "0"
 	s.local = s.check || hops >= maxHops
+	g.serveScoped(w, r, s)
+}
+
+// serveScoped serves a request that another gateway has sent.
+func (g *Gateway) serveScoped(w http.ResponseWriter, r *http.Request, s scope) {
 	r = r.WithContext(context.WithValue(r.Context(), scopeKey{}, s))
 	v := g.view.Load()
 	g.boundBody(w, r)

@@ -41,6 +41,10 @@ func (c *call) stream(node *upstream.Node, resp *http.Response) (Outcome, error)
 		}
 		final, pass := c.inspect(node, &event)
 		answered = answered || final
+		if final && c.keyed != nil {
+			c.flush() // what came before need not wait
+			c.keyed.answered(event.Data)
+		}
 		if pass && !c.writeRaw(event.Raw) {
 			return 0, errAgentGone
 		}
@@ -56,13 +60,15 @@ func (c *call) flushBeforeWaiting(resp *http.Response) {
 	if !ok {
 		return
 	}
-	flush := http.NewResponseController(c.w).Flush
-	body.BeforeWait(func() {
-		if c.unflushed {
-			c.unflushed = false
-			_ = flush() // an agent that is gone shows at the next write
-		}
-	})
+	body.BeforeWait(c.flush)
+}
+
+// flush passes on what was written. An agent that is gone shows at the next write.
+func (c *call) flush() {
+	if c.unflushed {
+		c.unflushed = false
+		_ = http.NewResponseController(c.w).Flush()
+	}
 }
 
 // streamEnd: a stream that its node ended in good order is passed on as it is, answered or not (a node
@@ -124,6 +130,7 @@ func (c *call) embed(node *upstream.Node, resp *http.Response) (Outcome, error) 
 		return 0, &upstream.Error{Node: node.ID(), Progress: upstream.Responding, Failure: upstream.Malformed, Err: errNotStream}
 	}
 	c.p.counters.spliced.Add(1)
+	c.keyed.answered(body)
 	if !c.writeEvent(mcp.Event{Data: body}) {
 		return 0, errAgentGone
 	}

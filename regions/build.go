@@ -168,6 +168,10 @@ func CheckProposal(p Proposal) error {
 		return fmt.Errorf("%w: a node needs an id (url %q)", ErrInvalidNode, p.URL)
 	case p.Weight < 0 || p.Weight > MaxWeight:
 		return fmt.Errorf("%w: node %q: weight %d is outside 1..%d", ErrInvalidNode, p.ID, p.Weight, MaxWeight)
+	case strings.ContainsAny(p.Host, " \t\r\n:/@?#") || len(p.Host) > 253:
+		return fmt.Errorf("%w: node %q: host must be a name without a port", ErrInvalidNode, p.ID)
+	case p.Identity != Identity{} && len(p.URL) >= len("http:") && strings.EqualFold(p.URL[:len("http:")], "http:"):
+		return fmt.Errorf("%w: node %q: an identity needs https: without TLS nothing can be proven", ErrInvalidNode, p.ID)
 	}
 	if usual(p.URL) {
 		return nil

@@ -147,6 +147,8 @@ func TestBuildRefuses(t *testing.T) {
 		{"an id in two regions", Input{Region: "here", Services: []ServiceInput{{Name: "a", Path: "/a", Nodes: []Node{ok, {Proposal: Proposal{ID: "a", URL: "http://far/", Region: "there"}}}}}}, ErrDuplicateNode, "names two nodes"},
 		{"no id", with(ok, func(n *Node) { n.ID = "" }), ErrInvalidNode, "needs an id"},
 		{"no host", with(ok, func(n *Node) { n.URL = "http:///mcp" }), ErrInvalidNode, "names no host"},
+		{"an identity without TLS", with(ok, func(n *Node) { n.Identity.TLSName = "a.example.com" }), ErrInvalidNode, "an identity needs https"},
+		{"an identity without TLS, in capitals", with(ok, func(n *Node) { n.URL, n.Identity.SPKI = "HTTP://h/", "00" }), ErrInvalidNode, "an identity needs https"},
 		{"another scheme", with(ok, func(n *Node) { n.URL = "unix:///x" }), ErrInvalidNode, "http:// or https://"},
 		{"a password", with(ok, func(n *Node) { n.URL = "http://u:secret@h/mcp" }), ErrInvalidNode, "neither user nor fragment"},
 		{"no url at all", with(ok, func(n *Node) { n.URL = "http://u:secret@h:x/%zz" }), ErrInvalidNode, "cannot be parsed"},

@@ -3,7 +3,11 @@
 // configuration files, the gateway or any source of nodes.
 package regions
 
-import "time"
+import (
+	"net/netip"
+	"net/url"
+	"time"
+)
 
 // NodeID names one MCP server process; unique within a service.
 type NodeID string
@@ -45,10 +49,47 @@ type Proposal struct {
 	ID      NodeID
 	Service string
 	URL     string // http or https, with the MCP endpoint's path
+	Host    string // the name that the node goes by, where URL has an address in its place; "": URL's host
 	Region  string
-	Source  string // "static", later "consul", "dns"
+	Source  string // "static", "gateway", "consul" or "dns"
 	Weight  int    // 1..1000, default 1
+	// Identity is what the node must prove on every connection.
+	Identity Identity
+	// Version and Group are what its source says of it, for operators; traffic goes by what it was verified to do.
+	Version, Group string
 }
+
+// Authority is what the node is asked for in the Host field (RFC 9110 section 7.2): its own name, with URL's port
+// where that is not the scheme's. One on a loopback address is asked for by that: servers there refuse other names,
+// which pages of a browser could have been given (DNS rebinding).
+func (p Proposal) Authority() string {
+	u, err := url.Parse(p.URL)
+	switch {
+	case err != nil:
+		return ""
+	case p.Host == "" || loopback(u.Hostname()):
+		return u.Host
+	case u.Port() == "":
+		return p.Host
+	}
+	return p.Host + ":" + u.Port()
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// Identity is what a node proves by its TLS certificate before it is sent a byte. The zero value asks for
+// nothing. Every field that is set must hold.
+type Identity struct {
+	TLSName string // a name that its certificate is issued for by a trusted authority; "*." stands for one label
+	SPIFFE  string // a URI name of its certificate, issued by a trusted authority: spiffe://...
+	SPKI    string // SHA-256 of its public key (SubjectPublicKeyInfo), 64 hexadecimal digits in lower case; no authority is asked
+}
+
+// None reports that nothing is asked for.
+func (i Identity) None() bool { return i == Identity{} }
 
 // Tool is what a verified node says of one tool: the annotations that decide its retry class.
 type Tool struct {
@@ -73,6 +114,10 @@ type Observation struct {
 	ConsecutiveFailures int
 	Latency             time.Duration // last good check's round trip
 	Since               time.Time     // when State last became Healthy from something else: slow start counts from here
+	// Unproven: what answers at the node's address has failed to prove Identity, and has not yet proven it again.
+	// State is Unknown and Facts are nil then, so that it takes no traffic, not even in panic.
+	Unproven bool
+	Problem  string // why the last check failed, at most 256 bytes; "" after a good one
 }
 
 // Node is a proposal together with its observation, as the table holds it.

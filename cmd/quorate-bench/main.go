@@ -67,6 +67,9 @@ func newRootCommand() *cobra.Command {
 		newUpstreamCommand(),
 		newReverseProxyCommand(),
 		newFailoverCommand(),
+		newChaosCommand(),
+		newChaosExhaustiveCommand(),
+		newChaosJudgeCommand(),
 	} {
 		adopt(cmd)
 		root.AddCommand(cmd)

@@ -109,12 +109,12 @@ func TestAdminCommands(t *testing.T) {
 func TestAdminWithoutAGateway(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body); <-r.Context().Done() }))
 	defer s.Close()
-	if code, out := command("admin", "regions", "--address", s.URL, "--timeout", "50ms"); code != exitUnreachable || !strings.Contains(out, "no gateway answers") {
+	if code, out := command("admin", "regions", "--address", s.URL, "--timeout", "50ms"); code != exitNotNow || !strings.Contains(out, "no gateway answers") {
 		t.Errorf("a gateway that hangs: %d %s", code, out)
 	}
 	s.CloseClientConnections()
 	s.Close()
-	if code, _ := command("admin", "drain", "x", "--address", s.URL); code != exitUnreachable {
+	if code, _ := command("admin", "drain", "x", "--address", s.URL); code != exitNotNow {
 		t.Errorf("no gateway: %d", code)
 	}
 }

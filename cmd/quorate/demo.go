@@ -16,12 +16,13 @@ func newDemoCommand() *cobra.Command {
 	var log string
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Let nodes, a region and links fail between gateways and watch the agents not notice",
+		Short: "Let nodes, a region and links fail between gateways and watch who goes on, and who may write",
 		Long: "Demo starts three regions on loopback, us-east, eu-west and ap-south: in each MCP servers, a gateway and\n" +
 			"agents of both protocol eras, with links between them as slow as between those places. In about a minute it\n" +
 			"kills a node, takes all nodes of a region away, slows a link down, cuts a region off, and brings everything\n" +
-			"back. It ends with a table, and with exit code 1 if a retry-safe call failed, a call that must not happen\n" +
-			"twice did, a session was lost, or traffic did not go where it should. Ctrl-C ends it early.",
+			"back. A region that is cut off goes on reading and may not write. It ends with a table, and with exit code 1\n" +
+			"if a retry-safe call failed, a call that must not happen twice did, a session was lost, a side wrote that\n" +
+			"might not, or traffic did not go where it should. Ctrl-C ends it early.",
 	}
 	cmd.Flags().BoolVar(&cfg.Brief, "once", false, "the same events without the time to watch them: about half as long")
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "seed of what is killed and of the agents' pauses; 0 means one from the clock")

@@ -12,9 +12,10 @@ import (
 	"github.com/quorate/quorate/internal/config"
 )
 
-// TestMain makes the test binary the command line too: scripts run it as quorate.
+// TestMain makes the test binary the command line too: scripts run it as quorate, and as strategies that break the
+// contract.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"quorate": main})
+	testscript.Main(m, map[string]func(){"quorate": main, "anyone": anyone, "sleeper": sleeper})
 }
 
 func TestScripts(t *testing.T) {

@@ -35,9 +35,12 @@ func newRootCommand() *cobra.Command {
 	for _, cmd := range []*cobra.Command{
 		newServeCommand(),
 		newCheckCommand(),
+		newDoctorCommand(),
 		newCACommand(),
 		newAdminCommand(),
 		newDemoCommand(),
+		newRejoinCommand(),
+		newStrategyCommand(),
 		newNodeCommand(),
 		newVersionCommand(),
 	} {
@@ -82,6 +85,7 @@ func outcome(err error) (int, string) {
 	var (
 		ran      *runError
 		code     exitCode
+		refused  *refusal
 		problems config.Problems
 	)
 	switch {
@@ -91,6 +95,8 @@ func outcome(err error) (int, string) {
 		return int(code), ""
 	case errors.As(err, &problems):
 		return exitUsage, problems.Error()
+	case errors.As(err, &refused):
+		return refused.exitCode(), "quorate: " + err.Error()
 	case errors.As(err, &ran):
 		return exitFailure, "quorate: " + err.Error()
 	}

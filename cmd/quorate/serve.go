@@ -33,9 +33,14 @@ func newServeCommand() *cobra.Command {
 			"the old one goes on. SIGTERM drains and ends with exit code 0.",
 	}
 	path := addConfigFlag(cmd)
+	witness := cmd.Flags().Bool("witness", false, "be a voter of the control group without traffic: as control.role witness, for a file without services")
 	profile := cmd.Flags().String("cpuprofile", "", "write a processor profile of the process's life to `file`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := loadConfig(*path)
+		environ := os.Environ()
+		if *witness {
+			environ = append(environ, "QUORATE_CONTROL_ROLE=witness") // as the environment's, so that a reload sees it too
+		}
+		cfg, err := config.Load(*path, environ)
 		if err != nil {
 			return err
 		}

@@ -143,13 +143,14 @@ func (s *scanner) meta(e *Envelope) {
 	}
 	e.SubscriptionID = s.token(metaSubscriptionID)
 	e.TraceParent = s.str(metaTraceParent)
-	e.IdempotencyKey = s.str(metaIdempotencyKey)
+	e.IdempotencyKey, e.HasKey = s.str(metaIdempotencyKey), !s.spans[metaIdempotencyKey].IsZero()
 }
 
 func (s *scanner) response(e *Envelope) {
 	e.HasError = s.present(topError)
 	e.HasResult = !e.HasError
 	if e.HasError {
+		e.Error = s.spans[topError]
 		return
 	}
 	e.Result = s.spans[topResult]

@@ -70,12 +70,14 @@ type Envelope struct {
 	RequestState   string // params.requestState
 	TraceParent    string // params._meta.traceparent
 	IdempotencyKey string // params._meta["dev.quorate/idempotencyKey"]
+	HasKey         bool   // it is there, whatever its JSON type
 	Level          string // logging/setLevel: params.level
 	URI            string // params.uri, of any method
 
 	// The rest is set in responses only.
 	HasResult, HasError bool   // exactly one is true
 	Result              Span   // set with HasResult
+	Error               Span   // set with HasError
 	ResultType          string // result.resultType
 	TaskID              string // result.taskId, else result.task.taskId
 	ResultRequestState  string // result.requestState

@@ -47,10 +47,25 @@ func OutcomeUnknown(reason string) *Error {
 		Reason: reason, HTTPStatus: http.StatusBadGateway}
 }
 
-// NoAuthority is for a write that this gateway may not let through now.
+// The reasons of NoAuthority.
+const (
+	// ReasonMinority: too few voters answer this gateway, or another one on the way.
+	ReasonMinority = "minority"
+	// ReasonFenced: the node, or another gateway, has seen a later epoch.
+	ReasonFenced = "fenced"
+	// ReasonNoQuorum: what has to be agreed on first cannot be now.
+	ReasonNoQuorum = "no_quorum"
+	// ReasonOwner: the gateway that owns the session cannot be asked, and may still be serving it.
+	ReasonOwner = "owner_unreachable"
+	// ReasonCopies: a gateway that may hold the session does not answer.
+	ReasonCopies = "copies_unreachable"
+)
+
+// NoAuthority is for a write that this gateway may not let through now. No node has acted on it.
 func NoAuthority(reason string, retryAfter time.Duration) *Error {
-	return &Error{Code: CodeNoAuthority, Message: "no authority: this side may not write now",
-		Reason: reason, RetryAfter: retryAfter, HTTPStatus: http.StatusServiceUnavailable}
+	return &Error{Code: CodeNoAuthority,
+		Message: "no authority: this side may not write now; nothing was done, so send it again later, or through another region's gateway",
+		Reason:  reason, RetryAfter: retryAfter, HTTPStatus: http.StatusServiceUnavailable}
 }
 
 // NothingFits is for a request that no node, class or region can take.

@@ -24,7 +24,7 @@ func TestWriteError(t *testing.T) {
 		{mcp.OutcomeUnknown("node_lost"), "7", 502, "",
 			`{"jsonrpc":"2.0","id":7,"error":{"code":-32070,"message":"outcome unknown: the node was lost after it may have received the request","data":{"reason":"node_lost"}}}`},
 		{mcp.NoAuthority("minority", 1500*time.Millisecond), `"a"`, 503, "2",
-			`{"jsonrpc":"2.0","id":"a","error":{"code":-32071,"message":"no authority: this side may not write now","data":{"reason":"minority","retry_after_ms":1500}}}`},
+			`{"jsonrpc":"2.0","id":"a","error":{"code":-32071,"message":"no authority: this side may not write now; nothing was done, so send it again later, or through another region's gateway","data":{"reason":"minority","retry_after_ms":1500}}}`},
 		{mcp.NothingFits("no_node", 1), "1", 503, "1",
 			`{"jsonrpc":"2.0","id":1,"error":{"code":-32072,"message":"no node can take the request","data":{"reason":"no_node","retry_after_ms":1}}}`},
 		{mcp.Overloaded("budget", time.Second), "1", 503, "1",

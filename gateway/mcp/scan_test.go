@@ -14,14 +14,14 @@ import (
 
 // seen is an envelope with its spans as text.
 type seen struct {
-	ID, Params, ProgressToken, RequestID, SubscriptionID, Result string
-	Rest                                                         mcp.Envelope
+	ID, Params, ProgressToken, RequestID, SubscriptionID, Result, Error string
+	Rest                                                                mcp.Envelope
 }
 
 func see(body []byte, e mcp.Envelope) seen {
 	s := seen{ID: string(e.ID.Of(body)), Params: string(e.Params.Of(body)), ProgressToken: string(e.ProgressToken.Of(body)),
-		RequestID: string(e.RequestID.Of(body)), SubscriptionID: string(e.SubscriptionID.Of(body)), Result: string(e.Result.Of(body))}
-	e.ID, e.Params, e.ProgressToken, e.RequestID, e.SubscriptionID, e.Result = mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}
+		RequestID: string(e.RequestID.Of(body)), SubscriptionID: string(e.SubscriptionID.Of(body)), Result: string(e.Result.Of(body)), Error: string(e.Error.Of(body))}
+	e.ID, e.Params, e.ProgressToken, e.RequestID, e.SubscriptionID, e.Result, e.Error = mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}, mcp.Span{}
 	s.Rest = e
 	return s
 }
@@ -45,7 +45,7 @@ func TestScan(t *testing.T) {
 				`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},` +
 				`"progressToken":"p","traceparent":"00-1-2-01","dev.quorate/idempotencyKey":"k"}}`,
 				Rest: mcp.Envelope{Kind: mcp.KindRequest, Method: "tools/call", Name: "t", ProtocolVersion: "2026-07-28", MetaVersion: "2026-07-28",
-					HasMetaVersion: true, HasClientCapabilities: true, RequestState: "s", TraceParent: "00-1-2-01", IdempotencyKey: "k"}}},
+					HasMetaVersion: true, HasClientCapabilities: true, RequestState: "s", TraceParent: "00-1-2-01", IdempotencyKey: "k", HasKey: true}}},
 		{"initialize", `{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","name":"x"}}`,
 			seen{ID: "0", Params: `{"protocolVersion":"2025-11-25","name":"x"}`,
 				Rest: mcp.Envelope{Kind: mcp.KindRequest, Method: "initialize", ProtocolVersion: "2025-11-25"}}},
@@ -86,11 +86,11 @@ func TestScan(t *testing.T) {
 		{"result with a null error", `{"jsonrpc":"2.0","id":1,"result":{},"error":null}`,
 			seen{ID: "1", Result: "{}", Rest: mcp.Envelope{Kind: mcp.KindResponse, HasResult: true}}},
 		{"error with a null result", `{"jsonrpc":"2.0","id":1,"result":null,"error":{"code":-1,"message":""}}`,
-			seen{ID: "1", Rest: mcp.Envelope{Kind: mcp.KindResponse, HasError: true}}},
+			seen{ID: "1", Error: `{"code":-1,"message":""}`, Rest: mcp.Envelope{Kind: mcp.KindResponse, HasError: true}}},
 		{"error to nothing known", `{"jsonrpc":"2.0","id":null,"error":{"code":-32000,"message":"no session"}}`,
-			seen{Rest: mcp.Envelope{Kind: mcp.KindResponse, HasError: true}}},
+			seen{Error: `{"code":-32000,"message":"no session"}`, Rest: mcp.Envelope{Kind: mcp.KindResponse, HasError: true}}},
 		{"error without id", `{"jsonrpc":"2.0","error":{"code":-32000,"message":"no session"}}`,
-			seen{Rest: mcp.Envelope{Kind: mcp.KindResponse, HasError: true}}},
+			seen{Error: `{"code":-32000,"message":"no session"}`, Rest: mcp.Envelope{Kind: mcp.KindResponse, HasError: true}}},
 		{"batch", ` [garbage`, seen{Rest: mcp.Envelope{Kind: mcp.KindBatch}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,11 +21,13 @@ const (
 	Unavailable
 	// Overloaded: answer -32073, trying again now would only add load.
 	Overloaded
+	// NoAuthority: answer -32071, the request is a write and no node has acted.
+	NoAuthority
 )
 
 // String names the action for logs and metrics.
 func (a Action) String() string {
-	names := [...]string{"pass", "next", "unknown", "unavailable", "overloaded"}
+	names := [...]string{"pass", "next", "unknown", "unavailable", "overloaded", "no_authority"}
 	if int(a) < len(names) {
 		return names[a]
 	}
@@ -56,6 +58,8 @@ type In struct {
 //     budget and of MaxAttempts: it cost nobody anything;
 //   - a request that a node may have seen goes on only if its class is Retry or Hedge, nothing was
 //     committed that another node's answer cannot follow, and attempts and budget are left;
+//   - a write that this gateway's gate stopped, or whose epoch was refused, is not tried elsewhere: the gate
+//     and the epoch are the same there. One that another gateway's gate stopped is;
 //   - statuses 502, 503 and 504 are such failures; the last of them is passed on as it came.
 //
 // When the walk ends without an answer, a request that may have had an effect is Unknown.
@@ -65,6 +69,8 @@ func Decide(in In) Action {
 		return Pass
 	case in.Status != 0:
 		return afterAnswer(in)
+	case in.Failure == upstream.Closed, in.Failure == upstream.Fenced:
+		return unauthorized(in)
 	case in.untouched():
 		return afterNothing(in)
 	}
@@ -89,7 +95,7 @@ func (in In) Lost() bool {
 func (in In) untouched() bool {
 	return in.Progress == upstream.NotSent ||
 		in.Failure == upstream.Refused || in.Failure == upstream.BreakerOpen ||
-		in.Failure == upstream.Declined || in.Failure == upstream.Shed
+		in.Failure == upstream.Declined || in.Failure == upstream.Shed || in.Failure == upstream.Barred
 }
 
 func afterAnswer(in In) Action {
@@ -114,10 +120,20 @@ func afterNothing(in In) Action {
 		return Next
 	case in.Reached && in.Class == mcp.Retry:
 		return Unknown
+	case in.Failure == upstream.Barred:
+		return unauthorized(in)
 	case in.Failure == upstream.BreakerOpen, in.Failure == upstream.Shed:
 		return Overloaded
 	}
 	return Unavailable
+}
+
+// unauthorized: a write of which an earlier attempt was lost may have landed then.
+func unauthorized(in In) Action {
+	if in.Reached || in.Committed && !in.Splice {
+		return Unknown
+	}
+	return NoAuthority
 }
 
 func afterLoss(in In) Action {

@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // The table of PROTOCOL.md section 5: class × progress × failure. One letter per class, in the order
-// once, retry, hedge: n next, u unknown, v unavailable, o overloaded, p pass.
+// once, retry, hedge: n next, u unknown, v unavailable, o overloaded, p pass, a no authority.
 // rich: candidates, attempts and budget are left. Then one of them is missing.
 func TestLoss(t *testing.T) {
 	type row struct {
@@ -46,6 +46,9 @@ func TestLoss(t *testing.T) {
 		{responding, breakerOpen, "nnn", "ooo", "nnn", "nnn"},
 		{responding, canceled, "ppp", "ppp", "ppp", "ppp"},
 		{responding, broken, "unn", "uuv", "uuv", "uuo"},
+		{notSent, upstream.Closed, "aaa", "aaa", "aaa", "aaa"},
+		{notSent, upstream.Fenced, "aaa", "aaa", "aaa", "aaa"},
+		{notSent, upstream.Barred, "nnn", "aaa", "nnn", "nnn"},
 	}
 	for _, r := range rows {
 		for _, era := range []mcp.Era{mcp.Legacy, mcp.Modern} { // losing a node is the same in both
@@ -114,6 +117,12 @@ func TestReached(t *testing.T) {
 	check(t, "reached", in, "vuv") // once cannot get here: its walk ended at the loss
 	in.Candidates = true
 	check(t, "reached, candidates left", in, "nnn")
+	for _, f := range []upstream.Failure{upstream.Closed, upstream.Fenced} {
+		in.Failure = f
+		check(t, "reached, then stopped at a gate", in, "uuu")
+	}
+	in.Failure, in.Candidates = upstream.Barred, false
+	check(t, "reached, then stopped at another gateway's gate", in, "uuu")
 }
 
 func TestWantsBudget(t *testing.T) {
@@ -149,9 +158,9 @@ func TestNever(t *testing.T) {
 	every(func(in In) {
 		n++
 		got := Decide(in)
-		sent := in.Status == 0 && in.Progress != upstream.NotSent && in.Failure != upstream.Refused && in.Failure != upstream.BreakerOpen
+		sent := in.Status == 0 && !in.untouched() && in.Failure < upstream.Closed
 		switch {
-		case got > Overloaded:
+		case got > NoAuthority:
 			t.Fatalf("%+v: no such action %d", in, got)
 		case got == Next && !in.Candidates:
 			t.Fatalf("%+v: next without a candidate", in)
@@ -165,6 +174,8 @@ func TestNever(t *testing.T) {
 			t.Fatalf("%+v: nothing to pass", in)
 		case got == Unavailable && in.Class != mcp.Hedge && sent:
 			t.Fatalf("%+v: claims that nothing happened", in)
+		case got == NoAuthority && (in.Reached || sent || in.Committed && !in.Splice):
+			t.Fatalf("%+v: claims that nothing was done", in)
 		}
 	})
 	t.Logf("%d inputs", n)
@@ -175,7 +186,7 @@ func every(f func(In)) {
 	for _, era := range []mcp.Era{mcp.Legacy, mcp.Modern} {
 		for class := mcp.Once; class <= mcp.Hedge; class++ {
 			for progress := upstream.NotSent; progress <= upstream.Responding; progress++ {
-				for failure := upstream.Refused; failure <= upstream.Malformed; failure++ {
+				for failure := upstream.Refused; failure <= upstream.Fenced; failure++ {
 					for bits := range 64 {
 						in := In{Era: era, Class: class, Progress: progress, Failure: failure, Attempt: 1, MaxAttempts: 2}
 						in.Committed, in.Splice, in.Reached = bools[bits&1], bools[bits>>1&1], bools[bits>>2&1]
@@ -199,7 +210,7 @@ func check(t *testing.T, name string, in In, want string) {
 	t.Helper()
 	for class := mcp.Once; class <= mcp.Hedge; class++ {
 		in.Class = class
-		letter := map[Action]byte{Pass: 'p', Next: 'n', Unknown: 'u', Unavailable: 'v', Overloaded: 'o'}[Decide(in)]
+		letter := map[Action]byte{Pass: 'p', Next: 'n', Unknown: 'u', Unavailable: 'v', Overloaded: 'o', NoAuthority: 'a'}[Decide(in)]
 		if letter != want[class] {
 			t.Errorf("%s: %v %v after %v, status %d: %v, want %q", name, class, in.Failure, in.Progress, in.Status, Decide(in), want[class])
 		}

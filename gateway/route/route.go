@@ -28,6 +28,8 @@ type Route struct {
 	Spill      regions.Spill
 	Deadline   time.Duration // from the request's arrival to the end of its answer; 0: none
 	Limit      int           // requests of this route in flight at once; 0: no limit of its own
+	Exempt     bool          // its writes touch nothing shared, so they need no authority
+	Ledger     bool          // tools/call under a key of the agent's runs once
 }
 
 // Match holds glob patterns, see CompileGlob; an empty one matches everything. At most one of Tool,

@@ -21,8 +21,23 @@ type ahead struct {
 // listenAhead opens the standalone stream before anything else is sent to the new node: what its tools
 // say outside their own streams would get lost. A node that is slow to begin the stream is not waited for.
 func (s *session) listenAhead(ctx context.Context, p *pin) {
-	if !s.listens.Load() {
+	a := s.askAhead(p)
+	if a == nil {
 		return
+	}
+	timer := time.NewTimer(aheadBound)
+	defer timer.Stop()
+	select {
+	case <-a.done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// askAhead asks for the standalone stream; it returns nil if the agent has none.
+func (s *session) askAhead(p *pin) *ahead {
+	if !s.listens.Load() {
+		return nil
 	}
 	opening, stop := context.WithCancel(p.ctx)
 	a := &ahead{pin: p, stop: stop, done: make(chan struct{})}
@@ -31,16 +46,10 @@ func (s *session) listenAhead(ctx context.Context, p *pin) {
 		close(a.done)
 	}) {
 		stop()
-		return
+		return nil
 	}
 	s.swapAhead(a).close(s.m)
-	timer := time.NewTimer(aheadBound)
-	defer timer.Stop()
-	select {
-	case <-a.done:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return a
 }
 
 // swapAhead puts a in the place of the stream asked for before and returns that.

@@ -32,18 +32,26 @@ func (b *batch) bytes() []byte {
 
 // serveBatch forwards an agent's batch (2025-03-26) as one call. Its answers to nodes' requests go to
 // those nodes by themselves.
-func (s *session) serveBatch(w http.ResponseWriter, r *http.Request, in *Call) {
+func (s *session) serveBatch(w http.ResponseWriter, r *http.Request, in *Call) bool {
 	if s.version > mcp.Version20250326 {
 		mcp.WriteError(w, mcp.InvalidRequest("batches are not part of protocol version "+s.version), nil)
-		return
+		return true
 	}
 	var members []mcp.Span
-	if err := mcp.ScanBatch(in.Body, func(at mcp.Span, _ mcp.Envelope) error {
+	changes := false
+	if err := mcp.ScanBatch(in.Body, func(at mcp.Span, e mcp.Envelope) error {
 		members = append(members, at)
+		changes = changes || sets(e.Method)
 		return nil
 	}); err != nil {
 		mcp.WriteError(w, mcp.ScanError(err), nil)
-		return
+		return true
+	}
+	if changes {
+		if err := s.refused(); err != nil {
+			mcp.WriteError(w, asError(err), nil)
+			return true
+		}
 	}
 	var out batch
 	var ids []string
@@ -56,11 +64,12 @@ func (s *session) serveBatch(w http.ResponseWriter, r *http.Request, in *Call) {
 	}
 	if out.out == nil {
 		w.WriteHeader(http.StatusAccepted)
-		return
+		return true
 	}
 	in.Body = out.bytes()
 	c := s.newCall(in, ids)
-	c.serve(w, r)
+	c.sets = changes
+	return c.serve(w, r)
 }
 
 // batchMember returns what of a member goes to the session's node, and the id of a request.

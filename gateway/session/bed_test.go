@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/retry"
 	"github.com/quorate/quorate/gateway/session"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -73,6 +73,9 @@ func (p *place) kill() {
 // NodeFailed implements upstream.Observer: nothing verifies nodes here.
 func (p *place) NodeFailed(regions.NodeID, bool) {}
 
+// NodeUnproven implements upstream.Observer.
+func (p *place) NodeUnproven(regions.NodeID, error) {}
+
 func (p *place) alive(ctx context.Context) error {
 	if p.hole.Load() {
 		<-ctx.Done()
@@ -94,6 +97,7 @@ type bed struct {
 	front  *httptest.Server
 	class  mcp.RetryClass // of batches
 	turn   atomic.Int64   // which node is picked first
+	permit upstream.Permit
 
 	migrated, lost, retried, unknown atomic.Int64
 	logs                             *logs
@@ -123,7 +127,7 @@ func newBed(t *testing.T, change func(*session.Config), handlers ...http.Handler
 	b := &bed{t: t, logs: &logs{}}
 	log := slog.New(slog.NewTextHandler(b.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for i, h := range handlers {
-		b.places = append(b.places, newPlace(t, regions.NodeID('a'+rune(i)), h, log))
+		b.places = append(b.places, newPlace(t, regions.NodeID('a'+rune(i)), h, log, nil))
 	}
 	budget, err := retry.NewBudget(0.2, 20)
 	if err != nil {
@@ -145,7 +149,7 @@ func newBed(t *testing.T, change func(*session.Config), handlers ...http.Handler
 	return b
 }
 
-func newPlace(t *testing.T, id regions.NodeID, h http.Handler, log *slog.Logger) *place {
+func newPlace(t *testing.T, id regions.NodeID, h http.Handler, log *slog.Logger, link http.RoundTripper) *place {
 	t.Helper()
 	p := &place{t: t, address: "127.0.0.1:0"}
 	p.start(h)
@@ -154,7 +158,7 @@ func newPlace(t *testing.T, id regions.NodeID, h http.Handler, log *slog.Logger)
 		t.Fatal(err)
 	}
 	p.node, err = upstream.New(upstream.Config{ID: id, URL: "http://" + p.address + "/mcp",
-		Alive: p.alive, Breaker: br, Observer: p, Logger: log})
+		Alive: p.alive, Breaker: br, Observer: p, Logger: log, Link: link})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,14 +211,18 @@ func (b *bed) Lookup(id regions.NodeID) (session.Node, bool) {
 func (b *bed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet:
-		b.m.ServeStream(w, r, b, r.Header)
+		b.located(w, r, func() bool { return b.m.ServeStream(w, r, b, r.Header) })
 		return
 	case http.MethodDelete:
-		b.m.ServeDelete(w, r, b, r.Header)
+		b.located(w, r, func() bool { return b.m.ServeDelete(w, r, b, r.Header) })
 		return
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
+		return
+	}
+	if r.Header.Get(mcp.HeaderAdopt) != "" {
+		b.m.ServeAdoption(w, r, session.Call{Body: body, Pool: b, Header: r.Header})
 		return
 	}
 	env, err := mcp.Scan(body)
@@ -230,11 +238,32 @@ func (b *bed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.m.ServeInitialize(w, r, in)
 		return
 	}
-	b.m.Serve(w, r, in)
+	in.Permit = b.permit
+	b.located(w, r, func() bool { return b.m.Serve(w, r, in) })
 	clear(body) // the gateway uses bodies again
+}
+
+// located serves a request here, or says where its session is.
+func (b *bed) located(w http.ResponseWriter, r *http.Request, serve func() bool) {
+	for !serve() {
+		switch f := b.m.Locate(r.Context(), r.Header.Get("Mcp-Session-Id"), r.Header); f.Where {
+		case session.Here:
+		case session.Unknown:
+			session.NotFound(w)
+			return
+		case session.There:
+			http.Error(w, "at "+f.Gateway, http.StatusMisdirectedRequest)
+			return
+		default:
+			mcp.WriteError(w, f.Why, nil)
+			return
+		}
+	}
 }
 
 // class takes tools named once* as having effects, and all others as reading.
 func class(env *mcp.Envelope) mcp.RetryClass {
 	return mcp.ClassOf(env.Method, mcp.ToolHints{Known: true, ReadOnly: len(env.Name) < 4 || env.Name[:4] != "once"})
 }
+
+func discardLog() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -21,6 +21,7 @@ type buffer struct {
 	mu     sync.Mutex
 	frames [][]byte // contiguous; frames[i] has sequence first+i
 	first  uint64
+	read   uint64 // behind the last one that a reader has had
 	bytes  int
 	ended  bool
 	reader *reader
@@ -140,6 +141,27 @@ func (b *buffer) attachEnd() *reader {
 	return b.replace(b.first + uint64(len(b.frames)))
 }
 
+// attachFirst makes a new reader of everything that is kept.
+func (b *buffer) attachFirst() *reader {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.replace(b.first)
+}
+
+// untouched reports whether no reader has had anything yet.
+func (b *buffer) untouched() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read <= b.first && b.reader == nil
+}
+
+// unread reports whether anything kept was never given to a reader.
+func (b *buffer) unread() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.read < b.first+uint64(len(b.frames))
+}
+
 func (b *buffer) replace(seq uint64) *reader {
 	b.wakeReader() // the one before finds itself replaced
 	b.reader = &reader{next: seq, wake: make(chan struct{}, 1)}
@@ -187,6 +209,7 @@ func (b *buffer) take(rd *reader) ([]byte, place) {
 	}
 	if i := rd.next - b.first; i < uint64(len(b.frames)) {
 		rd.next++
+		b.read = max(b.read, rd.next)
 		signal(b.room)
 		return b.frames[i], ready
 	}

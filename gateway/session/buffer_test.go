@@ -151,7 +151,7 @@ func TestEndedStreamsAreForgotten(t *testing.T) {
 	s := streams{hash: "h", limit: bounds{events: 10, bytes: 1 << 10}}
 	now := time.Now()
 	for range maxEnded + 5 {
-		s.close(s.open(), now)
+		s.close(s.open(nil), now)
 	}
 	if len(s.byNum) != maxEnded {
 		t.Errorf("%d streams are kept", len(s.byNum))
@@ -162,7 +162,7 @@ func TestEndedStreamsAreForgotten(t *testing.T) {
 	}
 	// Together they hold what one may, and the newest in any case.
 	for range 4 {
-		st := s.open()
+		st := s.open(nil)
 		_ = st.append(t.Context(), func(uint64) []byte { return make([]byte, 700) })
 		s.close(st, now)
 	}
@@ -186,5 +186,17 @@ func TestMint(t *testing.T) {
 	a, b := mint(), mint()
 	if len(a) != 32 || a == b || Hash(a) == Hash(b) || len(Hash(a)) != 12 {
 		t.Errorf("%q (%s), %q (%s)", a, Hash(a), b, Hash(b))
+	}
+}
+
+// TestNobodyEntersWhatWasGivenAway: not even who had looked it up just before.
+func TestNobodyEntersWhatWasGivenAway(t *testing.T) {
+	s := &session{ctx: t.Context()}
+	if !s.enter(nil) || s.release() {
+		t.Fatal("given away while somebody is in it")
+	}
+	s.exit()
+	if !s.release() || s.enter(nil) || s.enter(nil) || !s.release() {
+		t.Error("entered after it was given away")
 	}
 }

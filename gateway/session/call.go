@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/upstream"
 )
 
 // maxCalls bounds the calls of one session that are under way, those included whose agent has left.
@@ -18,8 +19,13 @@ type Call struct {
 	Envelope mcp.Envelope // of Body, by mcp.Scan
 	Body     []byte       // read only; may be used again when the serving method has returned
 	Class    mcp.RetryClass
-	Pool     Pool        // of the table that the request loaded
-	Header   http.Header // end-to-end fields with canonical keys; kept, so not to be changed any more
+	Pool     Pool            // of the table that the request loaded
+	Header   http.Header     // end-to-end fields with canonical keys; kept, so not to be changed any more
+	Permit   upstream.Permit // asked before every attempt; nil: it is no write
+	Via      string          // the gateways that a write has passed, see upstream.Request
+	// Answered is told the message that answers a single request in an event stream, before the agent can get it, and
+	// nil if none will come of which more is known. It may wait. nil: nobody asks.
+	Answered func(message []byte)
 }
 
 // call is a request (or a batch) of the agent on its way to an answer, over as many nodes as it takes.
@@ -32,7 +38,12 @@ type call struct {
 	body   []byte
 	header http.Header
 	pool   Pool
+	permit upstream.Permit
+	via    string
+	told   func(message []byte)
 	undo   func() // takes back what the request set, if its answer is an error
+	sets   bool   // it sets something that the session's keeper is told before the agent is answered
+	how    How    // the keeper is told
 
 	attempts int
 	seen     int         // of them, those that a node may have seen
@@ -48,8 +59,11 @@ type call struct {
 
 func (s *session) newCall(in *Call, ids []string) *call {
 	c := &call{s: s, class: in.Class, method: in.Envelope.Method, ids: ids, body: in.Body,
-		header: in.Header, pool: in.Pool, token: string(in.Envelope.ProgressToken.Of(in.Body)),
-		first: bytes.Clone(in.Envelope.ID.Of(in.Body)), stop: func() {}}
+		header: in.Header, pool: in.Pool, permit: in.Permit, via: in.Via, token: string(in.Envelope.ProgressToken.Of(in.Body)),
+		first: bytes.Clone(in.Envelope.ID.Of(in.Body)), stop: func() {}, told: in.Answered}
+	if c.told == nil {
+		c.told = func([]byte) {}
+	}
 	if in.Envelope.Kind == mcp.KindNotification {
 		c.token = "" // notifications/progress names a token, it does not ask for progress
 	}
@@ -66,7 +80,7 @@ func (c *call) send(p *pin) (*http.Response, error) {
 	if c.attempts > 1 {
 		header = renew(header, c.s.credentials())
 	}
-	return p.do(ctx, http.MethodPost, header, c.body)
+	return p.ask(ctx, &upstream.Request{Method: http.MethodPost, Header: header, Body: c.body, Permit: c.leave(), Via: c.via})
 }
 
 // keep makes the call independent of the request it came with, before that ends. The body of a call

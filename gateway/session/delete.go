@@ -1,16 +1,24 @@
 package session
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/quorate/quorate/gateway/mcp"
+)
 
 // ServeDelete ends a session at the agent's wish. From then on its id is unknown for good. A node that
 // does not let agents end sessions says so, and the session stays.
-func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, header http.Header) {
-	s, ok := m.lookup(r)
-	if !ok {
-		unknownSession(w)
-		return
+// It reports false, with nothing done or written, if the session is not owned here.
+func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, header http.Header) bool {
+	s, answered := m.lookup(w, r, header)
+	if s == nil {
+		return answered
 	}
-	defer s.enter(header)()
+	defer s.exit()
+	if err := s.refused(); err != nil {
+		mcp.WriteError(w, asError(err), nil)
+		return true
+	}
 	// The node ends the session's streams before it answers, which must not look like a loss.
 	s.leaving.Store(true)
 	p := s.where()
@@ -20,11 +28,17 @@ func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, he
 		if resp.StatusCode == http.StatusMethodNotAllowed || resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
 			s.leaving.Store(false)
 			s.passOn(w, resp)
-			return
+			return true
 		}
+	}
+	if err := s.erase(Change); err != nil {
+		s.leaving.Store(false)
+		mcp.WriteError(w, asError(err), nil)
+		return true
 	}
 	s.end(errDeleted)
 	w.WriteHeader(http.StatusNoContent)
+	return true
 }
 
 // where returns the session's present stay, lost or not.

@@ -62,9 +62,19 @@ func (s *session) translate(p *pin, env *mcp.Envelope, data []byte) []byte {
 func (c *call) translate(p *pin, env *mcp.Envelope, data []byte) []byte {
 	switch env.Kind {
 	case mcp.KindResponse:
-		if !c.settle(string(env.ID.Of(data)), env.HasError) && c.again.Load() {
-			return nil // answered by a node before
+		id := env.ID.Of(data)
+		if !c.settle(string(id), env.HasError) {
+			if c.again.Load() {
+				return nil // answered by a node before
+			}
+			return data
 		}
+		if !env.HasError {
+			if err := c.confirm(p); err != nil {
+				return asError(err).Body(id)
+			}
+		}
+		c.told(data)
 	case mcp.KindRequest:
 		return c.s.ask(p, c, env, data)
 	case mcp.KindNotification:

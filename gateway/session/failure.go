@@ -8,9 +8,9 @@ import (
 	"github.com/quorate/quorate/gateway/mcp"
 )
 
-// unknownSession is how an agent learns that its session is over: a body that is not JSON-RPC, because
+// NotFound is how an agent learns that its session is over: a body that is not JSON-RPC, because
 // go-sdk takes a JSON-RPC 404 with the request's id for an answer to the request.
-func unknownSession(w http.ResponseWriter) {
+func NotFound(w http.ResponseWriter) {
 	http.Error(w, "session not found", http.StatusNotFound)
 }
 
@@ -24,7 +24,7 @@ func writeFailure(w http.ResponseWriter, method string, err error, id []byte) {
 		return
 	}
 	if errors.Is(err, errLost) || errors.Is(err, errDeleted) || errors.Is(err, errExpired) {
-		unknownSession(w)
+		NotFound(w)
 		return
 	}
 	mcp.WriteAnswer(w, method, asError(err), id)
@@ -39,6 +39,8 @@ func asError(err error) *mcp.Error {
 		return own
 	case errors.As(err, &no):
 		return mcp.NothingFits("credentials_refused", 0)
+	case errors.Is(err, ErrTaken):
+		return mcp.NothingFits("session_moved", time.Second)
 	case errors.Is(err, errShutdown):
 		return mcp.NothingFits("shutdown", time.Second)
 	case errors.Is(err, errLost), errors.Is(err, errDeleted), errors.Is(err, errExpired):

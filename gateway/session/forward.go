@@ -14,57 +14,66 @@ import (
 // not a cut document, which ends some agents' connections.
 const copyBuffer = 32 << 10
 
-// Serve answers a POST that names a session.
-func (m *Manager) Serve(w http.ResponseWriter, r *http.Request, in Call) {
-	s, ok := m.lookup(r)
-	if !ok {
-		unknownSession(w)
-		return
+// Serve answers a POST that names a session. It reports false, with nothing done or written, if the session is not
+// owned here: Locate finds it.
+func (m *Manager) Serve(w http.ResponseWriter, r *http.Request, in Call) bool {
+	s, answered := m.lookup(w, r, in.Header)
+	if s == nil {
+		return answered
 	}
-	defer s.enter(in.Header)()
+	defer s.exit()
 	switch in.Envelope.Kind {
 	case mcp.KindRequest:
-		s.serveRequest(w, r, &in)
+		return s.serveRequest(w, r, &in)
 	case mcp.KindBatch:
-		s.serveBatch(w, r, &in)
+		return s.serveBatch(w, r, &in)
 	case mcp.KindNotification:
-		s.serveNotification(w, r, &in)
+		return s.serveNotification(w, r, &in)
 	case mcp.KindResponse:
 		s.serveResponse(w, &in)
 	default:
 		mcp.WriteError(w, mcp.InvalidRequest("not a JSON-RPC message"), nil)
 	}
+	return true
 }
 
-func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call) {
+func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call) bool {
 	id := in.Envelope.ID.Of(in.Body)
+	changes := sets(in.Envelope.Method)
+	if changes {
+		if err := s.refused(); err != nil {
+			writeFailure(w, in.Envelope.Method, err, id)
+			return true
+		}
+	}
 	undo, ok := s.memory.note(&in.Envelope, in.Body)
 	if !ok {
 		mcp.WriteAnswer(w, in.Envelope.Method, mcp.Overloaded("subscriptions", 0), id)
-		return
+		return true
 	}
 	c := s.newCall(in, []string{string(id)})
-	c.undo = undo
-	c.serve(w, r)
+	c.undo, c.sets, c.how = undo, changes, waits(w, Change)
+	return c.serve(w, r)
 }
 
 // serve carries the call to a node and its answer back. It ignores that the agent may leave: legacy
-// agents cancel by saying so, and come back for what they missed.
-func (c *call) serve(w http.ResponseWriter, r *http.Request) {
+// agents cancel by saying so, and come back for what they missed. It reports false, with nothing done or written,
+// if the session has just stopped being owned here.
+func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 	if err := c.s.begin(c); err != nil {
 		writeFailure(w, c.method, err, c.first)
-		return
+		return true
 	}
 	p, resp, err := c.walk(nil) //nolint:bodyclose // serveEvents and copyAnswer close it
 	for err == nil {
 		if resp.StatusCode == http.StatusOK && isEventStream(resp.Header) {
 			c.serveEvents(w, r, p, resp)
-			return
+			return true
 		}
 		f := c.copyAnswer(w, p, resp)
 		if f == nil {
 			c.s.finish(c)
-			return
+			return true
 		}
 		c.s.examine(p, f)
 		p, resp, err = c.walk(f) //nolint:bodyclose // as above
@@ -73,7 +82,11 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) {
 	if c.undo != nil {
 		c.undo()
 	}
+	if c.seen == 0 && !c.s.owned() {
+		return false
+	}
 	writeFailure(w, c.method, err, c.first)
+	return true
 }
 
 // copyAnswer passes an answer on that is no event stream. It returns a fault if it broke off before
@@ -88,7 +101,10 @@ func (c *call) copyAnswer(w http.ResponseWriter, p *pin, resp *http.Response) *f
 		return faultOfBody(p, err)
 	}
 	if whole {
-		c.answered(head)
+		if err := c.answered(p, head); err != nil {
+			writeFailure(w, c.method, err, c.first)
+			return nil
+		}
 	}
 	copyHeader(w.Header(), resp.Header)
 	if whole && n > 0 {
@@ -112,14 +128,21 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// answered looks at a whole JSON answer, if anything depends on it.
-func (c *call) answered(data []byte) {
-	if c.undo == nil {
-		return
+// answered looks at a whole JSON answer, if anything depends on it. An error is what the agent is told instead.
+func (c *call) answered(p *pin, data []byte) error {
+	if c.undo == nil && !c.sets {
+		return nil
 	}
-	if env, err := mcp.Scan(data); err == nil && env.HasError {
+	env, err := mcp.Scan(data)
+	switch {
+	case err != nil:
+		return nil
+	case !env.HasError:
+		return c.confirm(p)
+	case c.undo != nil:
 		c.undo()
 	}
+	return nil
 }
 
 func (c *call) copyRest(w http.ResponseWriter, resp *http.Response, buf []byte) {
@@ -138,8 +161,11 @@ func (c *call) copyRest(w http.ResponseWriter, resp *http.Response, buf []byte) 
 // agent is gone, and the agent can come back for it.
 func (c *call) serveEvents(w http.ResponseWriter, r *http.Request, p *pin, resp *http.Response) {
 	c.keep()
-	st := c.s.streams.open()
+	st := c.s.streams.open(c.ids)
 	rd := st.attachEnd()
+	if c.s.kept() && !c.s.m.cfg.Alone && c.s.version >= mcp.Version20251125 {
+		st.prime()
+	}
 	copyHeader(w.Header(), resp.Header)
 	if !c.s.m.work(func() { c.pump(st, p, resp) }) {
 		resp.Body.Close()

@@ -21,8 +21,9 @@ type node struct {
 	runs    atomic.Int64
 	holding atomic.Bool
 
-	mu   sync.Mutex
-	free chan struct{}
+	mu     sync.Mutex
+	free   chan struct{}
+	closed bool
 
 	requests sync.WaitGroup // under way
 
@@ -53,14 +54,29 @@ func makeNode(name string, opts *sdk.StreamableHTTPOptions) *node {
 	sdk.AddTool(n.server, &sdk.Tool{Name: "log", Annotations: read}, n.log)
 	h := sdk.NewStreamableHTTPHandler(func(*http.Request) *sdk.Server { return n.server }, opts)
 	n.handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n.requests.Add(1)
+		if !n.enter() {
+			panic(http.ErrAbortHandler)
+		}
 		defer n.requests.Done()
 		h.ServeHTTP(w, r)
 	})
 	return n
 }
 
+// enter counts a request in that came before the end.
+func (n *node) enter() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.closed {
+		n.requests.Add(1)
+	}
+	return !n.closed
+}
+
 func (n *node) close() {
+	n.mu.Lock()
+	n.closed = true
+	n.mu.Unlock()
 	n.requests.Wait() // go-sdk cannot close a session that is being opened
 	n.forget()
 	n.end()

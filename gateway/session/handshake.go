@@ -20,6 +20,11 @@ const parallel = 8
 
 // handshake opens the session again on n: initialize as the agent sent it, and what it has set since.
 func (s *session) handshake(n Node) (*pin, error) {
+	if forwards(n) {
+		if body, ok := s.adoption(); ok {
+			return s.handOver(n, body)
+		}
+	}
 	p := s.newPin(n, "")
 	if err := s.shake(p); err != nil {
 		s.withdraw(p)

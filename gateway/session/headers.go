@@ -3,6 +3,8 @@ package session
 import (
 	"net/http"
 	"strings"
+
+	"github.com/quorate/quorate/gateway/mcp"
 )
 
 // The MCP fields as net/http spells their keys.
@@ -64,6 +66,9 @@ func copyHeader(dst, src http.Header) {
 		switch name {
 		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Connection", "Te", "Trailer",
 			"Transfer-Encoding", "Upgrade", "Content-Length", keySession:
+			continue
+		case mcp.HeaderAuthority: // this gateway may have said the same already
+			dst[name] = v
 			continue
 		}
 		dst[name] = append(dst[name], v...)

@@ -22,6 +22,12 @@ func (m *Manager) ServeInitialize(w http.ResponseWriter, r *http.Request, in Cal
 		mcp.WriteError(w, mcp.InvalidRequest("initialize is too large"), id)
 		return
 	}
+	if m.cfg.Keeper != nil {
+		if e := m.cfg.Keeper.Changes(m.cfg.Service); e != nil {
+			writeFailure(w, mcp.MethodInitialize, e, id)
+			return
+		}
+	}
 	if !m.countIn() {
 		writeFailure(w, mcp.MethodInitialize, errShutdown, id)
 		return
@@ -91,6 +97,8 @@ func (o *opener) walk() error {
 			continue
 		case retry.Overloaded:
 			return mcp.Overloaded("retry_budget", time.Second)
+		case retry.NoAuthority:
+			return f.failure.NoAuthority()
 		}
 		if f.answer != nil {
 			copyThrough(o.w, f.answer)

@@ -83,7 +83,8 @@ func (l *listener) reopen(moved <-chan struct{}) bool {
 		return false
 	}
 	if p != l.pin {
-		l.pin, l.owed, l.pause = p, true, firstPause
+		l.owed = l.owed || l.pin.placed() // a gateway that hands a session over says itself what may have been missed
+		l.pin, l.pause = p, firstPause
 		l.st.nodeID, l.st.retry = "", 0
 	}
 	resp, err := l.get(p)

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,9 @@ type Config struct {
 	Budget       *retry.Budget // of the service; the manager counts its own calls in it
 	Logger       *slog.Logger
 	Current      func() Pool // of the table in force, for moves that no request asks for
+	Adopts       bool        // requests come from other gateways, which may hand sessions over
+	Keeper       Keeper      // owns and keeps the sessions; nil: they are this process's alone
+	Alone        bool        // there is no other gateway that could go on with the sessions
 	Hooks        Hooks
 }
 
@@ -71,7 +73,10 @@ type Manager struct {
 	cfg      Config
 	hooks    Hooks
 	log      *slog.Logger
-	sessions sync.Map // id → *session. An id that is not here is 404: nothing else is kept of a deleted one.
+	awaited  sync.Map // id → chan struct{}, closed when the session is there; see overtaken
+	sessions sync.Map // id → *session. Nothing is kept here of a deleted one; whether another gateway has it the keeper knows.
+	looks    sync.Map // id → *locating
+	looking  atomic.Int64
 	count    atomic.Int64
 	buffers  sync.Pool // *[]byte of copyBuffer
 	moves    chan struct{}
@@ -127,17 +132,16 @@ func (m *Manager) countIn() bool {
 	return true
 }
 
+// ending reports whether Close has begun.
+func (m *Manager) ending() bool {
+	m.gate.RLock()
+	defer m.gate.RUnlock()
+	return m.closing
+}
+
 func (m *Manager) countOut() {
 	m.cfg.Budget.End()
 	m.calls.Done()
-}
-
-func (m *Manager) lookup(r *http.Request) (*session, bool) {
-	v, ok := m.sessions.Load(r.Header.Get(keySession))
-	if !ok {
-		return nil, false
-	}
-	return v.(*session), true
 }
 
 // Where returns the node that serves the session with that id now; false for an id that is not known.
@@ -147,7 +151,7 @@ func (m *Manager) Where(id string) (regions.NodeID, bool) {
 		return "", false
 	}
 	p := v.(*session).where()
-	if p == nil {
+	if p == nil || !p.placed() {
 		return "", false
 	}
 	return p.node.ID(), true
@@ -155,7 +159,7 @@ func (m *Manager) Where(id string) (regions.NodeID, bool) {
 
 // forget takes a session out, reporting false if it was out already.
 func (m *Manager) forget(s *session) bool {
-	if _, was := m.sessions.LoadAndDelete(s.id); !was {
+	if !m.sessions.CompareAndDelete(s.id, s) {
 		return false
 	}
 	m.count.Add(-1)

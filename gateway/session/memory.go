@@ -18,6 +18,7 @@ type memory struct {
 	initialized   bool
 	level         []byte // the agent's logging/setLevel
 	subscriptions []subscription
+	changes       uint64 // how often any of it has changed
 }
 
 type subscription struct {
@@ -32,11 +33,14 @@ func (m *memory) note(env *mcp.Envelope, body []byte) (undo func(), ok bool) {
 	defer m.mu.Unlock()
 	switch env.Method {
 	case mcp.NotificationInitialized:
-		m.initialized = true
+		if !m.initialized {
+			m.initialized = true
+			m.changes++
+		}
 	case mcp.MethodSetLevel:
 		return m.setLevel(body), true
 	case mcp.MethodUnsubscribe:
-		m.drop(env.URI)
+		return m.unsubscribe(env.URI), true
 	case mcp.MethodSubscribe:
 		return m.subscribe(env.URI, body)
 	}
@@ -45,12 +49,16 @@ func (m *memory) note(env *mcp.Envelope, body []byte) (undo func(), ok bool) {
 
 func (m *memory) setLevel(body []byte) (undo func()) {
 	before, now := m.level, slices.Clone(body)
+	if !slices.Equal(before, now) {
+		m.changes++
+	}
 	m.level = now
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if slices.Equal(m.level, now) {
 			m.level = before
+			m.changes++
 		}
 	}
 }
@@ -62,7 +70,7 @@ func (m *memory) subscribe(uri string, body []byte) (undo func(), ok bool) {
 	if len(m.subscriptions) >= maxSubscriptions {
 		return nil, false
 	}
-	m.subscriptions = append(m.subscriptions, subscription{uri, slices.Clone(body)})
+	m.add(subscription{uri, slices.Clone(body)})
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -70,8 +78,37 @@ func (m *memory) subscribe(uri string, body []byte) (undo func(), ok bool) {
 	}, true
 }
 
+func (m *memory) unsubscribe(uri string) (undo func()) {
+	i := slices.IndexFunc(m.subscriptions, func(s subscription) bool { return s.uri == uri })
+	if i < 0 {
+		return nil
+	}
+	was := m.subscriptions[i]
+	m.drop(uri)
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if !slices.ContainsFunc(m.subscriptions, func(s subscription) bool { return s.uri == uri }) {
+			m.add(was)
+		}
+	}
+}
+
+func (m *memory) add(s subscription) {
+	m.subscriptions = append(m.subscriptions, s)
+	m.changes++
+}
+
 func (m *memory) drop(uri string) {
 	m.subscriptions = slices.DeleteFunc(m.subscriptions, func(s subscription) bool { return s.uri == uri })
+	m.changes++
+}
+
+// changed returns how often any of it has changed.
+func (m *memory) changed() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.changes
 }
 
 // replay returns what a new node has to be told, in order.

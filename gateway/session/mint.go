@@ -18,6 +18,20 @@ func mint() string {
 	return hex.EncodeToString(b[:])
 }
 
+// mint returns an id for a new session, and the life that owns it; 0: it is this process's alone.
+func (m *Manager) mint() (id string, life uint64) {
+	if m.cfg.Keeper == nil {
+		return mint(), 0
+	}
+	return m.cfg.Keeper.Mint()
+}
+
+// own makes life the owner of a session that nobody knows yet.
+func (s *session) own(life uint64) {
+	s.life.Store(life)
+	s.streams.names = life != 0
+}
+
 // Hash returns the only form in which a session id may be logged.
 func Hash(id string) string {
 	sum := sha256.Sum256([]byte(id))

@@ -14,6 +14,38 @@ type move struct {
 	done chan struct{}
 	pin  *pin
 	err  error
+
+	early *pin          // a gateway that has been asked to go on with the session; guarded by the session, as is
+	news  chan struct{} // closed when there is another one
+}
+
+// await waits for where the session will be. Calls need not wait for the answer of a gateway that was asked to
+// go on with the session: they wait over there for the same, and are answered one round trip earlier.
+func (s *session) await(mv *move) (*pin, error) {
+	for {
+		s.mu.Lock()
+		early, news := mv.early, mv.news
+		s.mu.Unlock()
+		if early != nil && !early.lost.Load() {
+			return early, nil
+		}
+		select {
+		case <-mv.done: // ends with the session at the latest
+			return mv.pin, mv.err
+		case <-news:
+		}
+	}
+}
+
+// offer lets calls go to where the session is about to be.
+func (s *session) offer(p *pin) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if mv := s.moving; mv != nil {
+		mv.early = p
+		close(mv.news)
+		mv.news = make(chan struct{})
+	}
 }
 
 // settled returns where the session is, moving it first if its node is lost. pool is the table of the
@@ -37,8 +69,7 @@ func (s *session) settled(pool Pool) (*pin, error) {
 	}
 	mv := s.start()
 	s.mu.Unlock()
-	<-mv.done // ends with the session at the latest
-	return mv.pin, mv.err
+	return s.await(mv)
 }
 
 // lose marks the session's stay on p as over and starts the move at once, whoever waits for it.
@@ -57,7 +88,7 @@ func (s *session) lose(p *pin, why string) {
 // start begins a move or joins the one under way; s.mu is held.
 func (s *session) start() *move {
 	if s.moving == nil {
-		mv := &move{done: make(chan struct{})}
+		mv := &move{done: make(chan struct{}), news: make(chan struct{})}
 		s.moving = mv
 		if !s.m.work(func() { s.run(mv) }) {
 			s.moving = nil
@@ -98,6 +129,11 @@ func (s *session) run(mv *move) {
 
 func (s *session) arrived(from, to *pin, took time.Duration) {
 	s.m.watch.remove(from)
+	s.keepAside()
+	if !from.placed() && s.m.cfg.Adopts {
+		s.m.log.Info("session opened", "session", s.hash, "node", string(to.node.ID()), "from", "another region's gateway")
+		return
+	}
 	s.m.hooks.Migrated()
 	s.m.log.Info("session moved", "session", s.hash, "from", string(from.node.ID()),
 		"to", string(to.node.ID()), "took_ms", took.Milliseconds())
@@ -108,7 +144,9 @@ func (s *session) arrived(from, to *pin, took time.Duration) {
 func (s *session) failed(err error) {
 	s.m.log.Warn("session could not move", "session", s.hash, "cause", err.Error())
 	if errors.Is(err, errLost) {
-		s.m.hooks.Lost()
+		if s.where().placed() || !s.m.cfg.Adopts { // else the gateway that asked goes on looking
+			s.m.hooks.Lost()
+		}
 		s.end(errLost)
 	}
 }

@@ -34,22 +34,21 @@ func (s *session) serveBackwards(w http.ResponseWriter, in *Call) {
 }
 
 // serveNotification forwards a notification.
-func (s *session) serveNotification(w http.ResponseWriter, r *http.Request, in *Call) {
+func (s *session) serveNotification(w http.ResponseWriter, r *http.Request, in *Call) bool {
 	switch in.Envelope.Method {
 	case mcp.NotificationProgress:
 		s.serveBackwards(w, in)
-		return
+		return true
 	case mcp.NotificationInitialized:
-		s.memory.note(&in.Envelope, in.Body)
 		s.serveInitialized(w, in)
-		return
+		return true
 	case mcp.NotificationCancelled:
 		s.cancelCall(string(in.Envelope.RequestID.Of(in.Body)))
 		in.Class = mcp.Retry // a node that does not know the request ignores it
 	case mcp.NotificationRootsChanged:
 		in.Class = mcp.Retry // it only makes the node ask
 	}
-	s.newCall(in, nil).serve(w, r)
+	return s.newCall(in, nil).serve(w, r)
 }
 
 // cancelCall keeps a call that the agent has cancelled from being sent again.
@@ -62,6 +61,11 @@ func (s *session) cancelCall(id string) {
 // serveInitialized forwards notifications/initialized. A move repeats it by itself, and a node must
 // not get it twice.
 func (s *session) serveInitialized(w http.ResponseWriter, in *Call) {
+	if err := s.refused(); err != nil {
+		writeFailure(w, "", err, nil)
+		return
+	}
+	s.memory.note(&in.Envelope, in.Body)
 	c := s.newCall(in, nil)
 	defer c.stop()
 	p, err := s.settled(in.Pool)
@@ -71,11 +75,19 @@ func (s *session) serveInitialized(w http.ResponseWriter, in *Call) {
 	}
 	resp, err := c.send(p)
 	if f := c.judge(p, resp, err); f == nil {
+		if err := s.keep(Change); err != nil {
+			resp.Body.Close()
+			writeFailure(w, "", err, nil)
+			return
+		}
 		if f = c.copyAnswer(w, p, resp); f == nil {
 			return
 		}
 	}
-	if _, err := s.settled(in.Pool); err != nil {
+	if _, err = s.settled(in.Pool); err == nil {
+		err = s.keep(Change)
+	}
+	if err != nil {
 		writeFailure(w, "", err, nil)
 		return
 	}

@@ -13,16 +13,18 @@ import (
 
 // open makes the session and answers the agent. An initialize that failed makes none.
 func (o *opener) open(n Node, nodeID string, resp *http.Response, m *message) {
-	copyHeader(o.w.Header(), resp.Header)
 	made, err := readPromise(m.data)
+	var s *session
 	if err == nil && !m.env.HasError {
-		s := o.m.newSession(&opening{request: bytes.Clone(o.in.Body), id: bytes.Clone(o.id), result: made}, o.in.Header)
-		s.pin = s.newPin(n, nodeID)
-		o.m.sessions.Store(s.id, s)
-		o.minted = true
-		o.m.log.Info("session opened", "session", s.hash, "node", string(n.ID()))
+		if s, err = o.mint(n, nodeID, made); err != nil {
+			writeFailure(o.w, mcp.MethodInitialize, err, o.id)
+			return
+		}
+	}
+	copyHeader(o.w.Header(), resp.Header)
+	if s != nil {
 		o.w.Header().Set(keySession, s.id)
-		defer s.enter(o.in.Header)()
+		defer s.exit()
 		if m.event {
 			s.replay(o.w, o.r, m)
 			return
@@ -37,9 +39,33 @@ func (o *opener) open(n Node, nodeID string, resp *http.Response, m *message) {
 	_, _ = o.w.Write(m.data) // a failed write is the agent's loss
 }
 
+// mint makes the session, which the agent has entered, and has it kept before anybody hears of it.
+func (o *opener) mint(n Node, nodeID string, made promise) (*session, error) {
+	id, life := o.m.mint()
+	s := o.m.newSession(id, &opening{request: bytes.Clone(o.in.Body), id: bytes.Clone(o.id), result: made}, o.in.Header)
+	s.own(life)
+	s.pin = s.newPin(n, nodeID)
+	s.enter(o.in.Header)
+	if err := s.keep(waits(o.w, Opening)); err != nil {
+		s.m.log.Warn("session not kept", "session", s.hash, "cause", err.Error())
+		s.leaving.Store(true)
+		if !o.m.work(func() {
+			s.abandon(o.m.ctx, s.pin)
+			s.part(ErrTaken)
+		}) {
+			s.part(ErrTaken)
+		}
+		return nil, err
+	}
+	o.m.sessions.Store(s.id, s)
+	o.minted = true
+	o.m.log.Info("session opened", "session", s.hash, "node", string(n.ID()))
+	return s, nil
+}
+
 // replay gives the agent the events of its initialize, as a stream of the session.
 func (s *session) replay(w http.ResponseWriter, r *http.Request, m *message) {
-	st := s.streams.open()
+	st := s.streams.open(nil)
 	for _, ev := range m.before {
 		if st.event(r.Context(), ev) != nil {
 			return
@@ -56,13 +82,13 @@ func (s *session) replay(w http.ResponseWriter, r *http.Request, m *message) {
 	}
 }
 
-func (m *Manager) newSession(o *opening, agent http.Header) *session {
-	s := &session{m: m, id: mint(), opening: o, version: o.result.version,
+func (m *Manager) newSession(id string, o *opening, agent http.Header) *session {
+	s := &session{m: m, id: id, opening: o, version: o.result.version,
 		reading: make(chan struct{}, 1), moved: make(chan struct{})}
 	s.hash = Hash(s.id)
 	s.key = rand.Uint64()
 	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
-	s.streams.hash = s.hash
+	s.streams.hash, s.streams.alone = s.hash, m.cfg.Alone || m.cfg.Keeper == nil
 	s.streams.limit = bounds{events: m.cfg.BufferEvents, bytes: m.cfg.BufferBytes}
 	s.agent.Store(&agent)
 	return s

@@ -17,6 +17,15 @@ type Node interface {
 	Down() <-chan struct{}
 }
 
+// forwarder is a Node that can be the gateway of another region.
+type forwarder interface{ Forwards() bool }
+
+// forwards reports whether n is another region's gateway, which takes a session up in one round trip.
+func forwards(n Node) bool {
+	f, ok := n.(forwarder)
+	return ok && f.Forwards()
+}
+
 // Pool is the stateful legacy nodes of one routing table.
 type Pool interface {
 	// Pick chooses a node for a new session, or one that moves.

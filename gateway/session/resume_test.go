@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,4 +262,31 @@ func TestNewestReaderWins(t *testing.T) {
 		t.Error("the node was asked for a second stream")
 	}
 	close(release)
+}
+
+// TestStreamThatTheNodeHasYet: a node that has not noticed yet that the session's other gateway is gone refuses a second
+// standalone stream. Its agent is not told: it gets its stream, and what comes once the node has noticed.
+func TestStreamThatTheNodeHasYet(t *testing.T) {
+	var asked atomic.Int64
+	s := &script{}
+	s.get = func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) <= 3 {
+			http.Error(w, "there is a stream", http.StatusConflict)
+			return
+		}
+		s.events(w, "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}\n\n")
+		<-r.Context().Done()
+	}
+	w := dial(t, newBed(t, nil, s))
+	resp := w.do(http.MethodGet, "", "")
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatal(resp.Status)
+	}
+	if ev := next(t, mcp.NewEventReader(resp.Body, 1<<20)); !strings.Contains(string(ev.Raw), "list_changed") {
+		t.Errorf("event %q", ev.Raw)
+	}
+	if n := asked.Load(); n != 4 {
+		t.Errorf("the node was asked %d times", n)
+	}
 }

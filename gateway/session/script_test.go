@@ -128,7 +128,12 @@ type wire struct {
 
 func dial(t *testing.T, b *bed) *wire {
 	t.Helper()
-	w := &wire{t: t, url: b.front.URL, auth: "Bearer first-secret", client: &http.Client{Transport: &http.Transport{}}}
+	return dialURL(t, b.front.URL)
+}
+
+func dialURL(t *testing.T, url string) *wire {
+	t.Helper()
+	w := &wire{t: t, url: url, auth: "Bearer first-secret", client: &http.Client{Transport: &http.Transport{}}}
 	t.Cleanup(w.client.CloseIdleConnections)
 	resp, _ := w.post(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-03-26","capabilities":{},"clientInfo":{"name":"w","version":"1"}}}`)
 	if resp.StatusCode != http.StatusOK {

@@ -41,6 +41,9 @@ func (s *session) search() (*pin, error) {
 	case <-s.ctx.Done():
 		return nil, s.over()
 	}
+	if !s.owned() {
+		return nil, ErrTaken
+	}
 	if s.credentials() == nil {
 		return nil, mcp.NothingFits("no_credentials", 0)
 	}

@@ -25,8 +25,9 @@ var (
 type session struct {
 	m      *Manager
 	id     string
-	hash   string // for logs
-	key    uint64 // even over sessions
+	hash   string        // for logs
+	key    uint64        // even over sessions
+	life   atomic.Uint64 // of this gateway, which owns it; 0: it is this process's alone
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -38,11 +39,14 @@ type session struct {
 
 	agent    atomic.Pointer[http.Header] // of the agent's latest request; a secret, in memory only
 	used     atomic.Int64                // Unix nanoseconds of the latest sign of the agent
-	present  atomic.Int64                // requests of the agent that are open now
+	present  atomic.Int64                // requests of the agent that are open now; below 0: it was given away
 	numbered atomic.Uint64               // the gateway's own requests
 	leaving  atomic.Bool                 // its node is being told that it ends: no move any more
 	reading  chan struct{}               // capacity 1: held while the standalone stream is being opened
 	listens  atomic.Bool                 // it has been opened
+
+	told  kept
+	given given
 
 	mu     sync.Mutex
 	pin    *pin
@@ -52,15 +56,20 @@ type session struct {
 	calls  map[*call]struct{}
 }
 
-// enter notes a request of the agent; the function it returns notes its end.
-func (s *session) enter(h http.Header) func() {
-	s.agent.Store(&h)
-	s.present.Add(1)
-	s.used.Store(time.Now().UnixNano())
-	return func() {
-		s.used.Store(time.Now().UnixNano())
+// enter lets a request of the agent in, reporting false if the session was given away. exit ends it.
+func (s *session) enter(h http.Header) bool {
+	if s.present.Add(1) <= 0 {
 		s.present.Add(-1)
+		return false
 	}
+	s.agent.Store(&h)
+	s.used.Store(time.Now().UnixNano())
+	return true
+}
+
+func (s *session) exit() {
+	s.used.Store(time.Now().UnixNano())
+	s.present.Add(-1)
 }
 
 // credentials returns the header of the agent's latest request, nil if it is not in memory.
@@ -73,7 +82,7 @@ func (s *session) credentials() http.Header {
 
 // idle reports whether the agent has been away for longer than bound.
 func (s *session) idle(now time.Time, bound time.Duration) bool {
-	return s.present.Load() == 0 && now.Sub(time.Unix(0, s.used.Load())) > bound
+	return s.present.Load() <= 0 && now.Sub(time.Unix(0, s.used.Load())) > bound
 }
 
 // begin registers a call, unless there are too many.
@@ -127,6 +136,16 @@ func (s *session) end(why error) {
 	}
 	s.cancel(why)
 	s.m.watch.remove(s.where())
+	if errors.Is(why, errLost) && s.kept() {
+		s.m.work(func() { s.eraseLost() })
+	}
+}
+
+// eraseLost has the keeper forget a session that no node can go on with.
+func (s *session) eraseLost() {
+	if err := s.erase(Change); err != nil {
+		s.m.log.Warn("session not dropped", "session", s.hash, "cause", err.Error())
+	}
 }
 
 // request returns a request of the gateway's own without params. Its id is a string, which no agent

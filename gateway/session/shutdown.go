@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,14 +17,14 @@ const (
 )
 
 // Close ends all sessions: the standalone streams at once, calls when they are answered or ctx ends.
-// Nodes are told that their sessions are over as far as ctx allows. It returns ctx's error if calls
-// had to be cut. New calls are refused from the beginning.
+// Nodes are told that their sessions are over as far as ctx allows, except for those of a keeper: they go on
+// elsewhere. It returns ctx's error if calls had to be cut. New calls are refused from the beginning.
 func (m *Manager) Close(ctx context.Context) error {
 	m.gate.Lock()
 	m.closing = true
 	m.gate.Unlock()
 	err := m.drain(ctx)
-	m.dismiss(ctx, m.all())
+	m.dismiss(ctx, slices.DeleteFunc(m.all(), (*session).kept))
 	m.cancel(errShutdown)
 	for _, s := range m.all() {
 		s.end(errShutdown)
@@ -69,8 +70,11 @@ func (m *Manager) expire(now time.Time) {
 	var idle []*session
 	for _, s := range m.all() {
 		s.streams.sweep(now)
-		if s.idle(now, m.cfg.IdleTimeout) {
-			m.log.Info("session expired", "session", s.hash)
+		switch {
+		case !s.idle(now, m.cfg.IdleTimeout):
+		case !s.owned():
+			s.yield()
+		case s.expired():
 			idle = append(idle, s)
 		}
 	}
@@ -78,6 +82,28 @@ func (m *Manager) expire(now time.Time) {
 	for _, s := range idle {
 		s.end(errExpired)
 	}
+}
+
+// End ends a session for good, as if it had expired.
+func (m *Manager) End(id string) {
+	v, ok := m.sessions.Load(id)
+	if !ok {
+		return
+	}
+	if s := v.(*session); s.owned() && s.expired() {
+		m.dismiss(m.ctx, []*session{s})
+		s.end(errExpired)
+	}
+}
+
+// expired has the keeper forget the session, which only its owner may. Until it does, the session stays.
+func (s *session) expired() bool {
+	if err := s.erase(Aside); err != nil {
+		s.m.log.Debug("session not dropped", "session", s.hash, "cause", err.Error())
+		return false
+	}
+	s.m.log.Info("session expired", "session", s.hash)
+	return true
 }
 
 // dismiss tells nodes that sessions are over.
@@ -99,7 +125,13 @@ func (m *Manager) dismiss(ctx context.Context, sessions []*session) {
 
 // abandon deletes a session at its node, if the node can be told.
 func (s *session) abandon(ctx context.Context, p *pin) {
-	if p.id == "" || p.lost.Load() || s.credentials() == nil {
+	if !p.lost.Load() {
+		s.farewell(ctx, p)
+	}
+}
+
+func (s *session) farewell(ctx context.Context, p *pin) {
+	if p.id == "" || s.credentials() == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, farewellBound)

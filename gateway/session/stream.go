@@ -15,6 +15,8 @@ type stream struct {
 	buffer
 	num    uint64
 	prefix string // of its event ids
+	suffix string // of them: the requests it answers
+	alone  bool   // no other gateway can go on with it
 
 	// Of the pump alone:
 	from   *pin          // whose events come now
@@ -34,7 +36,7 @@ func (st *stream) event(ctx context.Context, ev mcp.Event) error {
 		return st.append(ctx, func(uint64) []byte { return raw })
 	}
 	return st.append(ctx, func(seq uint64) []byte {
-		ev.ID, ev.HasID = st.prefix+strconv.FormatUint(seq, 10), true
+		ev.ID, ev.HasID = st.prefix+strconv.FormatUint(seq, 10)+st.suffix, true
 		return mcp.AppendEvent(make([]byte, 0, len(ev.ID)+len(ev.Data)+len(ev.Name)+32), ev)
 	})
 }
@@ -44,9 +46,21 @@ func (st *stream) message(ctx context.Context, data []byte) error {
 	return st.event(ctx, mcp.Event{Name: "message", Data: data})
 }
 
-// last sends the gateway's own final message. It has no id: nothing follows that could be resumed.
+// last sends the gateway's own final message. Nothing follows that could be resumed, and its id says so: TypeScript
+// clients come back behind an error, and without an id they would open the standalone stream a second time.
 func (st *stream) last(data []byte) {
-	st.appendNow(mcp.AppendEvent(nil, mcp.Event{Name: "message", Data: data}))
+	if st.alone { // as a node alone would
+		st.appendNow(mcp.AppendEvent(nil, mcp.Event{Name: "message", Data: data}))
+		return
+	}
+	id := st.prefix + strconv.FormatUint(st.position(), 10) + "-" + lastName
+	st.appendNow(mcp.AppendEvent(nil, mcp.Event{Name: "message", Data: data, ID: id, HasID: true}))
+}
+
+// prime names a position at once, as 2025-11-25 asks for: agents whose gateway is lost before the first event come back
+// for the rest, where some would wait for it without end.
+func (st *stream) prime() {
+	_ = st.event(context.Background(), mcp.Event{HasID: true, Data: []byte{}}) // an empty stream has room
 }
 
 // follow writes the stream to one HTTP response until it ends, the agent leaves or another reader

@@ -16,6 +16,9 @@ const (
 type streams struct {
 	hash  string
 	limit bounds
+	alone bool   // no other gateway can go on with the session
+	names bool   // event ids name the requests that are answered
+	epoch uint64 // the numbers of a session that was restored begin here; 0: it began here
 
 	mu    sync.Mutex
 	last  uint64
@@ -23,12 +26,19 @@ type streams struct {
 	ended []*stream // oldest first
 }
 
-// open returns a new stream for the answer to a POST.
-func (s *streams) open() *stream {
+// begin makes numbers begin at epoch, before there is any stream.
+func (s *streams) begin(epoch uint64) { s.epoch, s.last = epoch, epoch }
+
+// open returns a new stream for the answer to a POST, to requests with these ids.
+func (s *streams) open(ids []string) *stream {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last++
-	return s.add(s.last)
+	st := s.add(s.last)
+	if s.names {
+		st.suffix = eventSuffix(ids)
+	}
+	return st
 }
 
 // listen returns the standalone stream, the same for the whole session.
@@ -45,18 +55,46 @@ func (s *streams) add(num uint64) *stream {
 	if s.byNum == nil {
 		s.byNum = make(map[uint64]*stream)
 	}
-	st := &stream{buffer: newBuffer(s.limit), num: num, prefix: eventPrefix(s.hash, num)}
+	st := &stream{buffer: newBuffer(s.limit), num: num, prefix: eventPrefix(s.hash, num), alone: s.alone}
+	if num == listenStream {
+		st.first, st.read = s.epoch, s.epoch
+	}
 	s.byNum[num] = st
 	return st
 }
 
-// resume returns the stream a Last-Event-ID names and a reader behind that event. It reports false if
-// the id is not the session's, or what follows it is no longer kept.
-func (s *streams) resume(id string) (*stream, *reader, bool) {
-	pos, ok := parseEventID(s.hash, id)
-	if !ok {
-		return nil, nil, false
+// before reports a position that another gateway gave out, before the session was restored here.
+func (s *streams) before(pos position) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.epoch == 0:
+		return false
+	case pos.stream != listenStream:
+		return pos.stream <= s.epoch || pos.stream > s.last
+	case pos.seq < s.epoch:
+		return true
 	}
+	st := s.byNum[listenStream]
+	return st == nil || pos.seq >= st.position()
+}
+
+// unread reports whether a stream has something that no agent was given.
+func (s *streams) unread() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(time.Now())
+	for _, st := range s.byNum {
+		if st.unread() {
+			return true
+		}
+	}
+	return false
+}
+
+// resume returns the stream of a position and a reader behind that event. It reports false if what follows it is no
+// longer kept.
+func (s *streams) resume(pos position) (*stream, *reader, bool) {
 	s.mu.Lock()
 	st := s.byNum[pos.stream]
 	s.mu.Unlock()

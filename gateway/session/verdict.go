@@ -25,8 +25,8 @@ const (
 // costs whatever the node keeps in memory for the session, so one broken connection is not enough.
 func (s *session) examine(p *pin, f *fault) {
 	switch f.failure {
-	case upstream.Canceled:
-	case upstream.Refused, upstream.Dead, upstream.BreakerOpen:
+	case upstream.Canceled, upstream.Closed, upstream.Barred, upstream.Fenced: // the session is where it was
+	case upstream.Refused, upstream.Dead, upstream.BreakerOpen, upstream.Unproven:
 		s.lose(p, f.failure.String())
 	default:
 		if !p.lost.Load() && !s.alive(p) {

@@ -103,6 +103,8 @@ func (c *call) next(f *fault) (bool, error) {
 		return true, nil
 	case retry.Overloaded:
 		return false, mcp.Overloaded("retry_budget", time.Second)
+	case retry.NoAuthority:
+		return false, f.failure.NoAuthority()
 	case retry.Unavailable:
 		return false, mcp.NothingFits("no_node", time.Second)
 	case retry.Pass:
@@ -115,11 +117,11 @@ func (c *call) next(f *fault) (bool, error) {
 }
 
 // decision is what the retry rules need to know. An open event stream is no commitment here: its
-// events so far can be followed by another node's.
+// events so far can be followed by another node's. A gateway that may not write keeps its session.
 func (c *call) decision(f *fault) retry.In {
 	in := retry.In{
 		Era: mcp.Legacy, Class: c.class, Progress: f.progress, Failure: f.failure, SessionLost: f.unknown,
-		Attempt: c.seen, MaxAttempts: maxSeen, Reached: c.seen > 0, Candidates: c.attempts < maxAttempts,
+		Attempt: c.seen, MaxAttempts: maxSeen, Reached: c.seen > 0, Candidates: c.attempts < maxAttempts && f.failure != upstream.Barred,
 	}
 	if f.answer != nil {
 		in.Status = f.answer.StatusCode
@@ -130,9 +132,15 @@ func (c *call) decision(f *fault) retry.In {
 // ended is what a call is told whose session is over.
 func (c *call) ended() error {
 	err := c.s.over()
-	if errors.Is(err, errShutdown) && c.seen > 0 && c.class == mcp.Once {
-		c.s.m.hooks.Unknown()
-		return mcp.OutcomeUnknown("shutdown")
+	if c.seen > 0 && c.class == mcp.Once {
+		switch {
+		case errors.Is(err, errShutdown):
+			c.s.m.hooks.Unknown()
+			return mcp.OutcomeUnknown("shutdown")
+		case errors.Is(err, ErrTaken):
+			c.s.m.hooks.Unknown()
+			return mcp.OutcomeUnknown("session_moved")
+		}
 	}
 	return err
 }

@@ -36,8 +36,7 @@ type Config struct {
 	Adaptive bool // learn the limit; otherwise it is Max
 	Max      int  // requests in flight, from 1; default 10,000
 	Min      int  // of the learned limit, from 1; default 8
-	// Initial is where learning begins, Min..Max; default 32, enough for a pool of one node: fewer would refuse
-	// bursts before anything is known, more would learn the floors in a long queue.
+	// Initial is where learning begins, Min..Max; default PerNode.
 	Initial int
 	// Shares are the parts of the limit up to which fast, medium and slow requests are let in, over 0 to 1,
 	// by everything in flight. Default 1, 0.9, 0.7.
@@ -55,13 +54,17 @@ type Config struct {
 	Slack time.Duration
 }
 
+// PerNode is the limit that learning begins with for a pool of one node: fewer would refuse bursts before anything
+// is known, more would learn the floors in a long queue.
+const PerNode = 32
+
 // ErrConfig is wrapped by every error of New.
 var ErrConfig = errors.New("shed: config")
 
 func (c Config) withDefaults() (Config, error) {
 	or(&c.Max, 10_000)
 	or(&c.Min, min(8, c.Max))
-	or(&c.Initial, min(max(32, c.Min), c.Max))
+	or(&c.Initial, min(max(PerNode, c.Min), c.Max))
 	or(&c.Window, 100*time.Millisecond)
 	or(&c.Tolerance, 1.25)
 	or(&c.Slack, 24*time.Millisecond)
@@ -124,6 +127,16 @@ func New(cfg Config) (*Limiter, error) {
 		l.limit.Store(int64(cfg.Initial))
 	}
 	return l, nil
+}
+
+// Grow raises a learned limit by what a larger pool can bear; what that is too much, learning takes back.
+func (l *Limiter) Grow(by int) {
+	if !l.cfg.Adaptive || by <= 0 {
+		return
+	}
+	l.judges.Lock()
+	defer l.judges.Unlock()
+	l.limit.Store(min(l.limit.Load()+int64(by), int64(l.cfg.Max)))
 }
 
 // Ticket is a place in the pool; its Done must be called once.

@@ -137,3 +137,26 @@ func BenchmarkAdmission(b *testing.B) {
 		}
 	})
 }
+
+// A pool that grows is given what its new nodes can bear, within the operator's bound; a fixed limit stays.
+func TestGrow(t *testing.T) {
+	for name, tc := range map[string]struct {
+		cfg  Config
+		by   int
+		want int64
+	}{
+		"three more nodes": {Config{Adaptive: true, Max: 1000}, 3 * PerNode, 4 * PerNode},
+		"beyond max":       {Config{Adaptive: true, Max: 50}, 3 * PerNode, 50},
+		"nothing":          {Config{Adaptive: true, Max: 1000}, -PerNode, PerNode},
+		"not learned":      {Config{Max: 100}, PerNode, 100},
+	} {
+		l, err := New(tc.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Grow(tc.by)
+		if got := l.Figures().Limit; got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/quorate/quorate/regions/identity"
 )
 
 const (
@@ -132,7 +134,8 @@ func (p *pool) drop(c *conn) {
 	_ = c.Close() // the connection is finished either way
 }
 
-// closeAll ends every connection, those with an exchange under way too.
+// closeAll ends every connection, those with an exchange under way too. What the other side has not acknowledged is
+// dropped: the kernel would go on sending it, and a node behind a cut would act on it when the cut heals.
 func (p *pool) closeAll() {
 	p.mu.Lock()
 	conns := p.all
@@ -140,6 +143,7 @@ func (p *pool) closeAll() {
 	p.idle = nil
 	p.mu.Unlock()
 	for c := range conns {
+		_ = c.tcp.SetLinger(0)
 		_ = c.Close()
 	}
 }
@@ -147,8 +151,16 @@ func (p *pool) closeAll() {
 // retire closes the idle connections, and the others as they become idle.
 func (p *pool) retire() {
 	p.mu.Lock()
+	p.retired = true
+	p.mu.Unlock()
+	p.dropIdle()
+}
+
+// dropIdle closes the idle connections; those with an exchange under way go on.
+func (p *pool) dropIdle() {
+	p.mu.Lock()
 	idle := p.idle
-	p.idle, p.retired = nil, true
+	p.idle = nil
 	for _, c := range idle {
 		delete(p.all, c)
 	}
@@ -232,7 +244,7 @@ func setUserTimeout(raw syscall.RawConn, d time.Duration) error {
 type dialer struct {
 	address     string
 	connect     time.Duration
-	userTimeout time.Duration
+	userTimeout func() time.Duration
 	tls         *tls.Config // nil for http
 }
 
@@ -255,9 +267,8 @@ func (d *dialer) dial(ctx context.Context, rtt time.Duration) (*conn, error) {
 	}
 	c := &conn{Conn: raw, tcp: tcp}
 	if d.tls != nil {
-		secure := tls.Client(raw, d.tls)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = raw.Close()
+		secure, err := identity.Handshake(ctx, raw, d.tls)
+		if err != nil {
 			return nil, fmt.Errorf("tls handshake: %w", err)
 		}
 		c.Conn = secure
@@ -270,5 +281,5 @@ func (d *dialer) dial(ctx context.Context, rtt time.Duration) (*conn, error) {
 // control bounds how long written bytes may stay unacknowledged: a node behind a black hole ends
 // the connection after userTimeout instead of the kernel's quarter of an hour.
 func (d *dialer) control(_, _ string, raw syscall.RawConn) error {
-	return setUserTimeout(raw, d.userTimeout)
+	return setUserTimeout(raw, d.userTimeout())
 }

@@ -6,7 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/quorate/quorate/gateway/breaker"
+	"github.com/quorate/quorate/internal/breaker"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 // probeRun is one suspect probe that everybody who suspects the node meanwhile waits for.
@@ -54,6 +55,9 @@ func (n *Node) ask() bool {
 	defer cancel()
 	err := n.cfg.Alive(ctx)
 	run.alive = err == nil || ownShortage(err)
+	if errors.Is(err, identity.ErrIdentity) {
+		n.impostor(err)
+	}
 	if !run.alive {
 		n.end(life, "suspect probe failed", err)
 	}
@@ -89,8 +93,25 @@ func (n *Node) end(l *life, why string, cause error) {
 	n.cfg.Logger.Warn("node is dead", "node", string(n.cfg.ID), "why", why, "cause", cause.Error())
 }
 
-// Revive ends a death, if the node was seen well after it. It returns whether the node is alive now.
+// impostor takes in that another than the node answers at its address. That is no death: a connection that was
+// proven leads to the node itself, and what is under way on it goes on. But nothing more goes to the address until
+// the node is verified again, and no idle connection is kept for it.
+func (n *Node) impostor(cause error) {
+	n.unproven.Store(time.Now().UnixNano())
+	n.pool.dropIdle()
+	n.cfg.Observer.NodeUnproven(n.cfg.ID, cause)
+}
+
+// Unproven reports whether a proof of the node's identity has failed since it was last verified. Every connection
+// to it is proven all the same.
+func (n *Node) Unproven() bool { return n.unproven.Load() != 0 }
+
+// Revive ends a death and doubts of the node's identity, if it was seen well after them. It returns whether the
+// node is alive now.
 func (n *Node) Revive(lastSeen time.Time) bool {
+	if at := n.unproven.Load(); at != 0 && lastSeen.UnixNano() > at {
+		n.unproven.CompareAndSwap(at, 0)
+	}
 	l := n.life.Load()
 	died := l.diedAt.Load()
 	if died == 0 {
@@ -122,6 +143,13 @@ func (n *Node) refused(ctx context.Context, report func(breaker.Outcome), err er
 		e.Failure, e.Err = Canceled, context.Cause(ctx)
 		report(breaker.Ignored)
 		n.results.failed(Canceled)
+		return e
+	}
+	if errors.Is(err, identity.ErrIdentity) {
+		e.Failure = Unproven
+		n.impostor(err)
+		report(breaker.Ignored) // as with a death, it is verification's matter when the node is itself again
+		n.results.failed(Unproven)
 		return e
 	}
 	n.results.failed(Refused)

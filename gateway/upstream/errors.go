@@ -48,11 +48,19 @@ const (
 	Declined
 	// Shed: it says so because it has too much to do.
 	Shed
+	// Unproven: what answered did not prove the node's identity, and was sent nothing.
+	Unproven
+	// Closed: this gateway's write gate was closed before a byte left.
+	Closed
+	// Barred: the other region's gateway says that it may not write, so nobody has acted.
+	Barred
+	// Fenced: the node, or the other region's gateway, refused the epoch that the write named, and has not acted.
+	Fenced
 )
 
 // String names the failure for logs and metrics.
 func (f Failure) String() string {
-	names := [...]string{"none", "refused", "reset", "dead", "breaker_open", "canceled", "malformed", "declined", "shed"}
+	names := [...]string{"none", "refused", "reset", "dead", "breaker_open", "canceled", "malformed", "declined", "shed", "unproven", "closed", "barred", "fenced"}
 	if int(f) < len(names) {
 		return names[f]
 	}

@@ -27,8 +27,8 @@ type exchange struct {
 	finished atomic.Bool
 }
 
-// start writes the request and reads the response's headers.
-func (x *exchange) start(r *Request) (*http.Response, error) {
+// start writes the request, naming the epoch fence, and reads the response's headers.
+func (x *exchange) start(r *Request, fence uint64) (*http.Response, error) {
 	c := x.conn
 	c.written, c.budget = 0, maxHeaderBytes
 	if x.ctx.Done() != nil {
@@ -39,7 +39,7 @@ func (x *exchange) start(r *Request) (*http.Response, error) {
 	c.waiting.Store(true)
 	c.suspect.Reset(suspect)
 	defer x.answered()
-	if err := x.write(r); err != nil {
+	if err := x.write(r, fence); err != nil {
 		// A node may answer and close without reading all of it (413, 401): the answer counts.
 		if resp, rerr := x.read(r); rerr == nil {
 			resp.Close = true
@@ -56,9 +56,9 @@ func (x *exchange) answered() {
 	x.conn.suspect.Stop()
 }
 
-func (x *exchange) write(r *Request) error {
+func (x *exchange) write(r *Request, fence uint64) error {
 	c := x.conn
-	r.writeHead(c.bw, x.node.target, x.node.host)
+	r.writeHead(c.bw, x.node.target, x.node.host, fence)
 	if len(r.Body) <= concurrentBody {
 		c.bw.Write(r.Body)
 		return c.bw.Flush()
@@ -142,7 +142,10 @@ func (x *exchange) finish(reuse bool) {
 		reuse = false
 	}
 	if reuse && x.written != nil {
-		reuse = x.conn.setUserTimeout(x.node.cfg.UserTimeout) == nil
+		reuse = x.conn.setUserTimeout(x.node.unacknowledged()) == nil
+	}
+	if x.node.Unproven() {
+		reuse = false
 	}
 	if !x.standing {
 		x.node.inFlight.Add(-1)

@@ -9,14 +9,15 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/internal/breaker"
 )
 
 // errNodeDead ends the forwarded attempts of a node that was declared dead.
@@ -37,6 +38,8 @@ type forwarded struct {
 	before   func()
 	standing bool
 	finished atomic.Bool
+	permit   Permit
+	kept     atomic.Bool // the gate closed before the body's first byte
 }
 
 // attempts is the set of forwarded attempts under way.
@@ -71,14 +74,26 @@ func (a *attempts) cancel(cause error) {
 
 // forward makes one attempt over the link. Its breaker has let it pass; it counts as in flight.
 func (n *Node) forward(ctx context.Context, r *Request, report func(breaker.Outcome), began time.Time) (*http.Response, error) {
-	f := &forwarded{node: n, parent: ctx, wait: n.suspectAfter()}
+	fence, ok := r.permitted()
+	if !ok {
+		n.inFlight.Add(-1)
+		report(breaker.Ignored)
+		return nil, n.closed()
+	}
+	f := &forwarded{node: n, parent: ctx, wait: n.suspectAfter(), permit: r.Permit}
 	f.inner, f.cancel = context.WithCancelCause(ctx)
 	n.attempts.add(f)
 	f.waiting.Store(true)
-	f.suspect = time.AfterFunc(f.wait, f.suspected)
-	resp, err := n.cfg.Link.RoundTrip(n.message(httptrace.WithClientTrace(f.inner, f.trace()), r))
+	f.suspect = time.AfterFunc(time.Hour, f.suspected) // it reads f.suspect, which is there when Reset starts it
+	f.suspect.Reset(f.wait)
+	resp, err := n.cfg.Link.RoundTrip(f.message(httptrace.WithClientTrace(f.inner, f.trace()), r, fence))
 	f.waiting.Store(false)
 	f.suspect.Stop()
+	if err != nil && f.kept.Load() {
+		report(breaker.Ignored)
+		f.finish()
+		return nil, n.closed()
+	}
 	if err != nil {
 		e := f.failed(err)
 		report(outcome(e, n.Dead()))
@@ -101,10 +116,17 @@ func (n *Node) forward(ctx context.Context, r *Request, report func(breaker.Outc
 // declined turns a gateway's word that nobody there has acted into a failure that costs nothing.
 func (f *forwarded) declined(resp *http.Response, why string, report func(breaker.Outcome)) *Error {
 	e := &Error{Node: f.node.cfg.ID, Progress: NotSent, Failure: Declined, Err: fmt.Errorf("%w: %s", errDeclined, why)}
-	if strings.HasPrefix(why, mcp.RefusedOverloaded) {
+	switch {
+	case strings.HasPrefix(why, mcp.RefusedOverloaded):
 		e.Failure = Shed
 		report(breaker.Ignored)
-	} else {
+	case why == mcp.RefusedNoAuthority+mcp.ReasonFenced:
+		e.Failure = Fenced
+		report(breaker.Ignored)
+	case strings.HasPrefix(why, mcp.RefusedNoAuthority): // it serves what is no write
+		e.Failure = Barred
+		report(breaker.Ignored)
+	default:
 		report(breaker.Failure)
 	}
 	f.node.results.failed(e.Failure)
@@ -204,9 +226,9 @@ func (f *forwarded) finish() {
 	}
 }
 
-// message makes the HTTP request of an attempt.
-func (n *Node) message(ctx context.Context, r *Request) *http.Request {
-	u := *n.base
+// message makes the HTTP request of an attempt, which names the epoch fence.
+func (f *forwarded) message(ctx context.Context, r *Request, fence uint64) *http.Request {
+	u := *f.node.base
 	if r.Query != "" {
 		u.RawQuery = joinQuery(u.RawQuery, escapeQuery(r.Query))
 	}
@@ -221,14 +243,27 @@ func (n *Node) message(ctx context.Context, r *Request) *http.Request {
 			h[http.CanonicalHeaderKey(f.Name)] = []string{f.Value}
 		}
 	}
+	if r.Via != "" {
+		h[mcp.HeaderVia] = []string{r.Via}
+	}
+	if fence != 0 {
+		h[mcp.HeaderFence] = []string{strconv.FormatUint(fence, 10)}
+	}
 	m := &http.Request{Method: r.Method, URL: &u, Host: u.Host, Header: h, Proto: "HTTP/2.0", ProtoMajor: 2}
 	if r.Body != nil {
 		m.ContentLength = int64(len(r.Body))
 		body := bytes.Clone(r.Body) // the link may still hold it when the attempt has ended, and then it is used again
-		m.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		m.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(f.bodyOf(body)), nil }
 		m.Body, _ = m.GetBody()
 	}
 	return m.WithContext(ctx)
+}
+
+func (f *forwarded) bodyOf(body []byte) io.Reader {
+	if f.permit == nil {
+		return bytes.NewReader(body)
+	}
+	return &permittedBody{Reader: bytes.NewReader(body), f: f}
 }
 
 func joinQuery(a, b string) string {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -14,9 +15,10 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/gateway/balance"
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 // Observer is told what traffic saw of a node. Calls must not block.
@@ -24,18 +26,22 @@ type Observer interface {
 	// NodeFailed reports a failure; dead says that the node refused a connect, left a suspect probe
 	// unanswered or stopped acknowledging bytes, so that nobody should use it.
 	NodeFailed(id regions.NodeID, dead bool)
+	// NodeUnproven reports that what answers at the node's address has failed to prove that it is the node.
+	NodeUnproven(id regions.NodeID, cause error)
 }
 
 // Config is what a Node needs. Every field without a default is required.
 type Config struct {
 	ID          regions.NodeID
 	URL         string
+	Host        string                          // of the Host field; default URL's
 	Connect     time.Duration                   // bound of dial and handshake; default 250 ms
 	Suspect     time.Duration                   // no response headers for this long starts a probe; default 300 ms
 	Probe       time.Duration                   // bound of that probe; default 400 ms
 	UserTimeout time.Duration                   // TCP_USER_TIMEOUT; default Connect + Suspect + Probe
-	TLS         *tls.Config                     // for https; nil means the system's roots
-	Alive       func(ctx context.Context) error // asks the node, on a connection of its own, for any answer at all
+	Lease       func() time.Duration            // the most that UserTimeout and RTT may come to, asked at every dial; nil or 0: no bound
+	TLS         *tls.Config                     // for https, as of package regions/identity: what every connection is held to; nil: the URL's host and the system's roots
+	Alive       func(ctx context.Context) error // asks the node, on a connection of its own, for any answer at all; identity.ErrIdentity: another answers
 	Link        http.RoundTripper               // carries the attempts to a gateway of another region; nil: HTTP/1.1 connections of the node's own
 	RTT         func() time.Duration            // round trip to the node's region, which the bounds above come on top of; nil: it is near
 	Labels      []Field                         // set on every answer, where the node's own fields of the name Quorate-* are not believed
@@ -71,6 +77,7 @@ type Node struct {
 
 	life     atomic.Pointer[life]
 	probing  atomic.Pointer[probeRun]
+	unproven atomic.Int64 // Unix nanoseconds of the last failed proof of identity; 0: none since the node was last verified
 	inFlight atomic.Int64
 	results  results
 	ewma     balance.EWMA
@@ -95,7 +102,7 @@ func New(cfg Config) (*Node, error) {
 	if cfg.ID == "" || cfg.Alive == nil || cfg.Breaker == nil || cfg.Observer == nil || cfg.Logger == nil {
 		return nil, errors.New("upstream: node: id, alive, breaker, observer and logger are required")
 	}
-	n := &Node{cfg: cfg, target: u.EscapedPath(), host: u.Host, pool: newPool(), shapes: make(map[string]*http.Request)}
+	n := &Node{cfg: cfg, target: u.EscapedPath(), host: cmp.Or(cfg.Host, u.Host), pool: newPool(), shapes: make(map[string]*http.Request)}
 	if n.target == "" {
 		n.target = "/"
 	}
@@ -105,9 +112,11 @@ func New(cfg Config) (*Node, error) {
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
 		n.shapes[m] = &http.Request{Method: m}
 	}
-	n.dialer = dialer{address: address(u), connect: cfg.Connect, userTimeout: cfg.UserTimeout + 2*n.rtt()}
+	n.dialer = dialer{address: address(u), connect: cfg.Connect, userTimeout: n.unacknowledged}
 	if u.Scheme == "https" {
-		n.dialer.tls = tlsFor(cfg.TLS, u.Hostname())
+		if n.dialer.tls, err = tlsFor(cfg.TLS, u.Hostname()); err != nil {
+			return nil, fmt.Errorf("upstream: node %s: %w", cfg.ID, err)
+		}
 	}
 	n.base = baseURL(u)
 	for _, l := range cfg.Labels {
@@ -127,16 +136,17 @@ func address(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), "80")
 }
 
-func tlsFor(base *tls.Config, name string) *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12}
-	if base != nil {
-		c = base.Clone()
+func tlsFor(hold *tls.Config, host string) (*tls.Config, error) {
+	if hold == nil {
+		var err error
+		if hold, err = identity.TLS(regions.Identity{}, host, nil); err != nil {
+			return nil, err
+		}
 	}
-	if c.ServerName == "" {
-		c.ServerName = name
-	}
+	c := hold.Clone()
+	c.ServerName = cmp.Or(c.ServerName, host)
 	c.NextProtos = []string{"http/1.1"}
-	return c
+	return c, nil
 }
 
 // rtt is the round trip to the node's region.
@@ -145,6 +155,19 @@ func (n *Node) rtt() time.Duration {
 		return 0
 	}
 	return n.cfg.RTT()
+}
+
+// unacknowledged is how long written bytes may stay so, before their connection is given up. Within the lease, none
+// is still on its way when another gateway may write.
+func (n *Node) unacknowledged() time.Duration {
+	d := n.cfg.UserTimeout + 2*n.rtt()
+	if n.cfg.Lease == nil {
+		return d
+	}
+	if lease := n.cfg.Lease(); lease > 0 {
+		d = min(d, max(lease, time.Millisecond)) // the kernel takes 0 ms for no bound
+	}
+	return d
 }
 
 // suspectAfter is how long response headers may be away before the node is asked for a sign of life.
@@ -206,8 +229,15 @@ func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 			return nil, n.refused(ctx, report, err)
 		}
 	}
+	fence, ok := r.permitted()
+	if !ok {
+		n.inFlight.Add(-1)
+		n.pool.put(c, time.Now())
+		report(breaker.Ignored)
+		return nil, n.closed()
+	}
 	x := &exchange{node: n, conn: c, ctx: ctx}
-	resp, err := x.start(r)
+	resp, err := x.start(r, fence)
 	if err != nil {
 		progress := NotSent
 		if c.written > 0 {
@@ -217,6 +247,11 @@ func (n *Node) Do(ctx context.Context, r *Request) (*http.Response, error) {
 		report(outcome(failure, n.Dead()))
 		x.finish(false)
 		return nil, failure
+	}
+	if r.fenced(resp) {
+		_ = resp.Body.Close()
+		report(breaker.Success)
+		return nil, n.refusedEpoch()
 	}
 	n.observe(began, resp.StatusCode, report)
 	n.label(resp.Header)

@@ -17,7 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/quorate/quorate/gateway/breaker"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -27,12 +27,20 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type seen struct {
 	mu    sync.Mutex
 	calls []bool
+
+	unproven []error
 }
 
 func (s *seen) NodeFailed(_ regions.NodeID, dead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls = append(s.calls, dead)
+}
+
+func (s *seen) NodeUnproven(_ regions.NodeID, cause error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unproven = append(s.unproven, cause)
 }
 
 func (s *seen) deaths() (n int) {
@@ -346,7 +354,7 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-func benchServer(b *testing.B) string {
+func benchServer(b testing.TB) string {
 	body := []byte(strings.Repeat("x", 218))
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
@@ -394,4 +402,22 @@ func BenchmarkHTTPTransport(b *testing.B) {
 			cancel()
 		}
 	})
+}
+
+// A node that was found by name is dialled at its address and still asked for by its name.
+func TestHostIsTheNodesOwn(t *testing.T) {
+	asked := make(chan string, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.Host }))
+	defer s.Close()
+	for host, want := range map[string]string{"": strings.TrimPrefix(s.URL, "http://"), "n1.search.example.com:8443": "n1.search.example.com:8443"} {
+		n, _ := newNode(t, s.URL+"/mcp", nil, func(c *Config) { c.Host = host })
+		resp, err := n.Do(t.Context(), &Request{Method: http.MethodPost, Body: []byte("{}")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := <-asked; got != want {
+			t.Errorf("asked for %q, want %q", got, want)
+		}
+	}
 }

@@ -21,6 +21,11 @@ type Request struct {
 	// Standing marks a request whose answer is a stream that stays open. It is no work for its node, so it
 	// does not count as in flight once it is answered. Every GET is one.
 	Standing bool
+	// Permit is asked just before the first byte of an attempt leaves; nil: it may.
+	Permit Permit
+	// Via names the gateways that the request has passed, this one included. Other gateways are told, and nodes with
+	// a request that needs a permit; "" tells nobody.
+	Via string
 }
 
 // Field is one header field the gateway sets itself.
@@ -49,8 +54,8 @@ func (r *Request) overridden(name string) bool {
 	return false
 }
 
-// writeHead writes the request line and the header section.
-func (r *Request) writeHead(w *bufio.Writer, target, host string) {
+// writeHead writes the request line and the header section. fence is the epoch to name; 0: none.
+func (r *Request) writeHead(w *bufio.Writer, target, host string, fence uint64) {
 	w.WriteString(r.Method)
 	w.WriteByte(' ')
 	w.WriteString(target)
@@ -77,6 +82,14 @@ func (r *Request) writeHead(w *bufio.Writer, target, host string) {
 		if f.Value != "" {
 			writeField(w, f.Name, f.Value)
 		}
+	}
+	if r.Permit != nil && r.Via != "" {
+		writeField(w, mcp.HeaderVia, r.Via)
+	}
+	if fence != 0 {
+		w.WriteString(mcp.HeaderFence + ": ")
+		w.Write(strconv.AppendUint(w.AvailableBuffer(), fence, 10))
+		w.WriteString("\r\n")
 	}
 	if r.Body != nil {
 		w.WriteString("Content-Length: ")

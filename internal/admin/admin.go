@@ -7,8 +7,8 @@
 //   - A request that reached a loopback address must name a loopback host (or an allowed one) in its
 //     Host header, else 403: a web page could otherwise point its own name here (DNS rebinding).
 //   - A request that a browser made for another site (Origin, Sec-Fetch-Site) gets 403.
-//   - /livez, /readyz, /ready and /health are open on purpose: orchestrators probe them without credentials, and they
-//     tell no more than which service has no node.
+//   - /livez, /readyz, /ready, /health and /writez are open on purpose: orchestrators probe them without credentials,
+//     and they tell no more than which service has no node and why this gateway may not write.
 //   - Every other path, unknown ones too, needs the bearer token or a verified client certificate
 //     when either is configured; one of the two is enough. Without credentials 401, with wrong 403.
 //
@@ -20,6 +20,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/quorate/quorate/internal/events"
 )
 
 // Token is the secret that a bearer must know. Match must take the same time wherever word differs.
@@ -33,10 +35,24 @@ type Config struct {
 	Status func() Status
 	// Ready returns why this gateway cannot serve; none means ready. Required.
 	Ready func() []string
+	// Settled returns why it has not settled: the log is not applied, or no node at all is verified. Default: Ready.
+	Settled func() []string
+	// Gate says whether this gateway may write now, and if not, why. Default: it may always, as a fleet of one.
+	Gate func() (open bool, why string)
+	// Control is the control group. Default: there is no /v1/cluster.
+	Control *Control
+	// Events returns the authority events after a number. Default: there is no /v1/events.
+	Events func(after uint64) events.Page
 	// Regions gathers the answer of /v1/regions, and Order carries an operator's order out: both or neither.
 	// Default: there are no such paths.
 	Regions func() []Region
 	Order   func(Order) error
+	// Settings are the run-time settings. Default: there are no such paths.
+	Settings Settings
+	// Sessions are those that outlive their gateway. Default: there are no such paths.
+	Sessions *Sessions
+	// Voters are the voters of the control group. Default: there are no such paths.
+	Voters Voters
 	// Metrics answers /metrics. Required.
 	Metrics http.Handler
 	// Token lets its bearers in. Default: no token.
@@ -53,6 +69,8 @@ type Config struct {
 var (
 	errNoStatus  = errors.New("admin: new: Status is required")
 	errNoReady   = errors.New("admin: new: Ready is required")
+	errNoControl = errors.New("admin: new: every function of Control is required")
+	errNoLists   = errors.New("admin: new: every function of Sessions is required")
 	errHalf      = errors.New("admin: new: Regions and Order belong together")
 	errNoMetrics = errors.New("admin: new: Metrics is required")
 )
@@ -64,10 +82,20 @@ func New(c Config) (http.Handler, error) {
 		return nil, errNoStatus
 	case c.Ready == nil:
 		return nil, errNoReady
+	case c.Control != nil && !c.Control.whole():
+		return nil, errNoControl
+	case c.Sessions != nil && !c.Sessions.whole():
+		return nil, errNoLists
 	case (c.Regions == nil) != (c.Order == nil):
 		return nil, errHalf
 	case c.Metrics == nil:
 		return nil, errNoMetrics
+	}
+	if c.Settled == nil {
+		c.Settled = c.Ready
+	}
+	if c.Gate == nil {
+		c.Gate = alwaysOpen
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -76,7 +104,7 @@ func New(c Config) (http.Handler, error) {
 	return &handler{door: d, routes: routes(c), log: c.Logger}, nil
 }
 
-// Bounds of an admin connection. Nothing here is large or slow: the longest answer is /metrics.
+// Bounds of an admin connection. Nothing here is large or slow but snapshots, which have bounds of their own.
 const (
 	readTimeout    = 10 * time.Second
 	writeTimeout   = 30 * time.Second
@@ -86,10 +114,11 @@ const (
 )
 
 // NewServer returns a server for h with every bound set: 10 s to read a request, 30 s to write an
-// answer, 2 min idle, 16 KiB of headers, 64 KiB of body. The caller sets TLSConfig where it wants TLS.
+// answer, 2 min idle, 16 KiB of headers. h bounds bodies: 64 KiB, a snapshot 64 MiB within 2 min. The caller sets
+// TLSConfig where it wants TLS.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	s := &http.Server{
-		Handler:           http.MaxBytesHandler(h, maxBodyBytes),
+		Handler:           h,
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,

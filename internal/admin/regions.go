@@ -2,18 +2,19 @@ package admin
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/quorate/quorate/internal/settings"
 )
 
 // Regions is the answer of /v1/regions. Its JSON keys are a contract with scripts: add, never rename.
 type Regions struct {
 	Regions []Region `json:"regions"`
+	// Settings are what file and API say of regions, also of those that this gateway does not follow.
+	Settings []Setting `json:"settings"`
 }
 
 // Region is one failure domain as this gateway sees it.
@@ -116,9 +117,13 @@ var (
 // maxOver is the longest time over which traffic is shifted away.
 const maxOver = 24 * time.Hour
 
-func regionsOf(gather func() []Region) http.HandlerFunc {
+func regionsOf(gather func() []Region, s Settings) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, Regions{filledRegions(gather())})
+		all := Regions{Regions: filledRegions(gather()), Settings: []Setting{}}
+		if s != nil {
+			all.Settings = wholeSettings(s.List(settings.Regions))
+		}
+		writeJSON(w, http.StatusOK, all)
 	}
 }
 
@@ -176,23 +181,15 @@ func refuseOrder(w http.ResponseWriter, err error) {
 	case errors.Is(err, ErrBadOrder):
 		writeError(w, http.StatusBadRequest, "bad_order", err.Error())
 	default:
-		writeError(w, http.StatusInternalServerError, "failed", err.Error())
+		refuseSetting(w, err) // an order is agreed on in the same way
 	}
 }
 
 // readOrder returns the order of a request, or what is wrong with it.
 func readOrder(r *http.Request) (Order, string) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return Order{}, "send the order as Content-Type: application/json"
-	}
 	var body struct{ State, Over string }
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&body); err != nil {
-		return Order{}, `send {"state":"on|draining|off","over":"5m"} and nothing else`
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return Order{}, "send one JSON object and nothing behind it"
+	if problem := readJSON(r, &body, `send {"state":"on|draining|off","over":"5m"} and nothing else`); problem != "" {
+		return Order{}, problem
 	}
 	o := Order{Region: regionIn(r.URL.Path), State: body.State, By: who(r)}
 	switch body.State {

@@ -3,8 +3,8 @@ package admin
 import (
 	_ "embed" // the API's description
 	"encoding/json"
-	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -15,6 +15,7 @@ type route struct {
 	open    bool // needs no credentials
 	methods map[string]http.Handler
 	allow   string // value of the Allow header
+	maxBody int64  // of a request, in bytes
 }
 
 // handler is the whole admin API.
@@ -28,18 +29,52 @@ func routes(c Config) map[string]*route {
 	all := map[string]*route{
 		"/livez":           get(true, live),
 		"/readyz":          get(true, ready(c.Ready)),
-		"/ready":           get(true, ready(c.Ready)),
+		"/ready":           get(true, ready(c.Settled)),
 		"/health":          get(true, health(c)),
+		"/writez":          get(true, writable(c.Gate)),
 		"/metrics":         get(false, c.Metrics.ServeHTTP),
 		"/v1/status":       get(false, status(c.Status)),
 		"/v1/nodes":        get(false, nodesOf(c.Status)),
 		"/v1/openapi.yaml": get(false, document),
 	}
 	if c.Regions != nil {
-		all["/v1/regions"] = get(false, regionsOf(c.Regions))
+		all["/v1/regions"] = get(false, regionsOf(c.Regions, c.Settings))
 		all[orderPath] = newRoute(false, map[string]http.Handler{http.MethodPut: order(c)})
 	}
+	if c.Events != nil {
+		all["/v1/events"] = get(false, eventsAfter(c.Events))
+	}
+	if c.Control != nil {
+		maps.Copy(all, controlRoutes(c.Control))
+	}
+	if c.Settings != nil {
+		maps.Copy(all, settingRoutes(c.Settings))
+	}
+	if c.Sessions != nil {
+		maps.Copy(all, sessionRoutes(c.Sessions))
+	}
+	if c.Voters != nil {
+		maps.Copy(all, voterRoutes(c.Voters))
+	}
 	return all
+}
+
+func controlRoutes(c *Control) map[string]*route {
+	post := func(h http.HandlerFunc) *route {
+		return newRoute(false, map[string]http.Handler{http.MethodPost: single(patient(orderLimit, h))})
+	}
+	snapshot := newRoute(false, map[string]http.Handler{
+		http.MethodGet: single(patient(snapshotLimit, saveSnapshot(c))),
+		http.MethodPut: single(patient(snapshotLimit, restoreSnapshot(c))),
+	})
+	snapshot.maxBody = MaxSnapshot
+	return map[string]*route{
+		"/v1/cluster":           get(false, cluster(c)),
+		"/v1/cluster/leader":    post(lead(c)),
+		"/v1/cluster/reconcile": post(agreement(c.Reconcile)),
+		"/v1/cluster/verify":    post(agreement(c.Verify)),
+		"/v1/cluster/snapshot":  snapshot,
+	}
 }
 
 // at returns the route of a path, nil for none.
@@ -49,6 +84,12 @@ func (h *handler) at(path string) *route {
 	}
 	if regionIn(path) != "" {
 		return h.routes[orderPath]
+	}
+	if sessionIn(path) != "" {
+		return h.routes[sessionPath]
+	}
+	if kind, _, ok := settingIn(path); ok {
+		return h.routes[settingPath(kind)]
 	}
 	return nil
 }
@@ -63,39 +104,6 @@ func document(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(openAPI) // the client left; nobody to tell
 }
 
-// health is the documented word for how the gateway is: degraded while a node that was verified once is
-// not healthy, unhealthy when the gateway cannot serve.
-func health(c Config) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		code, word, why := http.StatusOK, "healthy", append([]string{}, c.Ready()...)
-		if len(why) > 0 {
-			code, word = http.StatusServiceUnavailable, "unhealthy"
-		} else if why = append(why, ill(c.Status())...); len(why) > 0 {
-			word = "degraded"
-		}
-		writeJSON(w, code, struct {
-			Status  string   `json:"status"`
-			Reasons []string `json:"reasons"`
-		}{word, why})
-	}
-}
-
-// ill says which services have nodes that are not healthy, without naming the nodes: the path is open.
-func ill(s Status) (why []string) {
-	for _, service := range s.Services {
-		sick := 0
-		for _, n := range service.Nodes {
-			if n.State != "healthy" {
-				sick++
-			}
-		}
-		if sick > 0 {
-			why = append(why, fmt.Sprintf("service %s: %d of %d nodes are not healthy", service.Name, sick, len(service.Nodes)))
-		}
-	}
-	return why
-}
-
 // get is a path that answers GET, and HEAD with the same headers.
 func get(open bool, f http.HandlerFunc) *route {
 	return newRoute(open, map[string]http.Handler{http.MethodGet: f, http.MethodHead: f})
@@ -107,7 +115,7 @@ func newRoute(open bool, methods map[string]http.Handler) *route {
 		names = append(names, m)
 	}
 	slices.Sort(names)
-	return &route{open: open, methods: methods, allow: strings.Join(names, ", ")}
+	return &route{open: open, methods: methods, allow: strings.Join(names, ", "), maxBody: maxBodyBytes}
 }
 
 // ServeHTTP asks the door first, so that a stranger cannot tell known paths from unknown ones.
@@ -127,6 +135,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusMethodNotAllowed, "method_not_allowed", "this path answers "+at.allow)
 		return
 	}
+	r.Body = http.MaxBytesReader(w, r.Body, at.maxBody)
 	serve.ServeHTTP(w, r)
 }
 
@@ -137,28 +146,6 @@ func (h *handler) refuse(w http.ResponseWriter, r *http.Request, no *refusal) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="quorate admin"`)
 	}
 	writeError(w, no.status, no.code, no.message)
-}
-
-// live answers 200 as long as the process can answer at all. It must never depend on anything
-// outside it: an orchestrator restarts what fails here, and a restart mends nothing outside.
-func live(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
-		Live bool `json:"live"`
-	}{true})
-}
-
-func ready(reasons func() []string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		why := reasons()
-		code := http.StatusOK
-		if len(why) > 0 {
-			code = http.StatusServiceUnavailable
-		}
-		writeJSON(w, code, struct {
-			Ready   bool     `json:"ready"`
-			Reasons []string `json:"reasons"`
-		}{len(why) == 0, append([]string{}, why...)})
-	}
 }
 
 func status(gather func() Status) http.HandlerFunc {

@@ -147,3 +147,27 @@ func TestTailKeepsTheEnd(t *testing.T) {
 		t.Errorf("kept %d bytes, start %q", len(s), s[:8])
 	}
 }
+
+// A process that is busy stands still once Pause has returned, and goes on afterwards.
+func TestPause(t *testing.T) {
+	g := NewGroup()
+	defer g.Close()
+	p, _, err := g.Start(t.Context(), sh(`echo '{"msg":"up"}'; while :; do :; done`, Stdout, new(Tail)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		if err := p.Pause(); err != nil || !p.stands() {
+			t.Fatalf("%v, or it runs", err)
+		}
+		if err := p.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(5 * time.Second); p.stands() && time.Now().Before(end); {
+			runtime.Gosched()
+		}
+		if p.stands() {
+			t.Fatal("it does not go on: this test could not see a process that runs")
+		}
+	}
+}

@@ -17,22 +17,28 @@ import "time"
 
 // Config is one gateway's whole configuration. It is never changed after Load returned it.
 type Config struct {
-	Name      string            `yaml:"name" required:"true" is:"name" example:"gw-1" restart:"true" doc:"This gateway's name, unique in its fleet."`
-	Region    string            `yaml:"region" required:"true" is:"name" example:"us-east" restart:"true" doc:"The failure domain this gateway and its nodes are in."`
-	DataDir   string            `yaml:"data_dir" is:"directory" example:"/var/lib/quorate" restart:"true" doc:"Directory for state that outlives the process. Empty: everything lives in memory."`
-	Listen    Listen            `yaml:"listen" doc:"The listener that agents talk to."`
-	Admin     Admin             `yaml:"admin" doc:"The listener for operators: metrics, liveness, readiness and status."`
-	Shutdown  Shutdown          `yaml:"shutdown" doc:"What happens on SIGTERM."`
-	Log       Log               `yaml:"log" doc:"The log: JSON lines on standard error."`
-	Telemetry Telemetry         `yaml:"telemetry" doc:"OpenTelemetry export. Metrics are always on the admin listener."`
-	Peer      Peer              `yaml:"peer" doc:"How this gateway and those of other regions know each other."`
-	Regions   map[string]Region `yaml:"regions" is:"name" max:"63" doc:"The other regions, by name."`
-	Classes   Classes           `yaml:"classes" doc:"Latency classes: the round trips between this gateway and a region that requests tolerate."`
-	Failover  Failover          `yaml:"failover" doc:"Regional failover: when a region's traffic is moved, and how it comes back."`
-	Routes    []TopRoute        `yaml:"routes" max:"1000" doc:"Rules for requests of several services. They come after a service's own."`
-	Services  []Service         `yaml:"services" required:"true" example:"a list with one entry per MCP server, such as - name: tools" min:"1" max:"1000" doc:"The logical MCP servers that this gateway fronts."`
+	Name        string            `yaml:"name" required:"true" is:"name" example:"gw-1" restart:"true" doc:"This gateway's name, unique in its fleet."`
+	Region      string            `yaml:"region" required:"true" is:"name" example:"us-east" restart:"true" doc:"The failure domain this gateway and its nodes are in."`
+	DataDir     string            `yaml:"data_dir" is:"directory" example:"/var/lib/quorate" restart:"true" doc:"Directory for state that outlives the process. Empty: everything lives in memory."`
+	Listen      Listen            `yaml:"listen" doc:"The listener that agents talk to."`
+	Admin       Admin             `yaml:"admin" doc:"The listener for operators: metrics, liveness, readiness and status."`
+	Shutdown    Shutdown          `yaml:"shutdown" doc:"What happens on SIGTERM."`
+	Log         Log               `yaml:"log" doc:"The log: JSON lines on standard error."`
+	Telemetry   Telemetry         `yaml:"telemetry" doc:"OpenTelemetry export. Metrics are always on the admin listener."`
+	Consul      Consul            `yaml:"consul" doc:"Consul, where nodes and gateways can be found. It only proposes: each is verified, and nothing that serves is lost when it goes silent or empty."`
+	Peer        Peer              `yaml:"peer" doc:"How this gateway and those of other regions know each other."`
+	Regions     map[string]Region `yaml:"regions" is:"name" max:"63" doc:"The other regions, by name."`
+	Classes     Classes           `yaml:"classes" doc:"Latency classes: the round trips between this gateway and a region that requests tolerate."`
+	Failover    Failover          `yaml:"failover" doc:"Regional failover: when a region's traffic is moved, and how it comes back."`
+	Control     Control           `yaml:"control" doc:"The control group: the gateways that agree on who may write. Left out: this gateway is a fleet of one and may always write."`
+	SplitBrain  SplitBrain        `yaml:"split_brain" doc:"Split brain: which side of a partition may write."`
+	Replication Replication       `yaml:"replication" doc:"Replication: where the contents of sessions are kept, so that an agent's session goes on when its gateway is lost. A service can have its own."`
+	Routes      []TopRoute        `yaml:"routes" max:"1000" doc:"Rules for requests of several services. They come after a service's own."`
+	Services    []Service         `yaml:"services" required:"true" unless:"control.role=witness" example:"a list with one entry per MCP server, such as - name: tools" min:"1" max:"1000" doc:"The logical MCP servers that this gateway fronts."`
 
-	source source
+	source     source
+	added      map[string]int      // regions that documents brought in, and which came first
+	strategies map[string]Strategy // chosen by documents
 }
 
 // Listen is the data-plane listener.

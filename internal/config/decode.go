@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,7 +12,10 @@ import (
 )
 
 // decoder fills a Config from YAML nodes and goes on after every problem.
-type decoder struct{ *report }
+type decoder struct {
+	*report
+	root reflect.Value // of the Config
+}
 
 // section fills the struct v from a mapping and reports whether n is one.
 func (d decoder) section(v reflect.Value, keys []Key, path string, n *yaml.Node) bool {
@@ -46,6 +50,9 @@ func (d decoder) value(field reflect.Value, k *Key, path string, n *yaml.Node) {
 	}
 	switch k.Kind {
 	case KindSection:
+		if k.Word != "" && n.Kind == yaml.ScalarNode && n.Value == k.Word {
+			return
+		}
 		if field.Kind() == reflect.Pointer {
 			field.Set(reflect.New(field.Type().Elem()))
 			field = field.Elem()
@@ -56,6 +63,8 @@ func (d decoder) value(field reflect.Value, k *Key, path string, n *yaml.Node) {
 		d.list(field, k, path, n)
 	case KindMap, KindWords:
 		d.named(field, k, path, n)
+	case KindTree:
+		d.tree(field, k, path, n)
 	default:
 		d.scalar(field, k, path, n)
 	}
@@ -180,7 +189,22 @@ func (d decoder) scalar(field reflect.Value, k *Key, path string, n *yaml.Node) 
 		d.add(path, f.what, f.write)
 		return
 	}
+	if field.Kind() == reflect.Pointer {
+		field.Set(reflect.New(field.Type().Elem()))
+		field = field.Elem()
+	}
 	field.Set(reflect.ValueOf(value))
+}
+
+// excused reports whether the key of PATH=WORD has that word.
+func (d decoder) excused(unless string) bool {
+	path, word, _ := strings.Cut(unless, "=")
+	v, keys := d.root, Keys()
+	for name := range strings.SplitSeq(path, ".") {
+		i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == name })
+		v, keys = v.Field(keys[i].index), keys[i].Keys
+	}
+	return v.String() == word
 }
 
 // required reports what must be there and is not.
@@ -195,6 +219,7 @@ func (d decoder) required(v reflect.Value, keys []Key, path string) {
 			field = field.Elem()
 		}
 		switch {
+		case k.Unless != "" && d.excused(k.Unless):
 		case k.Required && (field.IsZero() || k.Kind == KindList && k.Min != "" && field.Len() == 0):
 			d.missing(at, k)
 		case k.Kind == KindSection:

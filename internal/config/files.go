@@ -16,8 +16,16 @@ func resolve(v reflect.Value, keys []Key, dir string) {
 	for i := range keys {
 		k, field := &keys[i], v.Field(keys[i].index)
 		switch {
-		case k.Kind == KindSection && field.Kind() == reflect.Struct:
+		case k.Kind == KindSection && field.Kind() == reflect.Pointer:
+			if !field.IsNil() {
+				resolve(field.Elem(), k.Keys, dir)
+			}
+		case k.Kind == KindSection:
 			resolve(field, k.Keys, dir)
+		case k.Kind == KindList:
+			for j := range field.Len() {
+				resolve(field.Index(j), k.Keys, dir)
+			}
 		case (k.Form == "file" || k.Form == "directory") && field.String() != "" && !filepath.IsAbs(field.String()):
 			field.SetString(filepath.Join(dir, field.String()))
 		}
@@ -32,6 +40,7 @@ func (c *Config) checkFiles(r *report) {
 		r.add("data_dir", show(c.DataDir)+" cannot be used: "+reason(err), "the name of a directory that this user can reach")
 	}
 	c.checkPeerFiles(r)
+	c.checkSourceFiles(r)
 	r.checkKeyPair("listen.tls", c.Listen.TLS.CertFile, c.Listen.TLS.KeyFile)
 	r.checkKeyPair("admin.tls", c.Admin.TLS.CertFile, c.Admin.TLS.KeyFile)
 	if name := c.Admin.TLS.ClientCAFile; name != "" {

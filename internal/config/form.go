@@ -35,8 +35,22 @@ func forms(name string) func(string) *fault {
 		return checkHost
 	case "origin":
 		return checkOrigin
+	case "resolver":
+		return checkResolver
+	case "domain":
+		return checkDomain
+	case "pattern":
+		return checkNamePattern
 	case "file", "directory":
 		return checkFileName
+	case "executable":
+		return checkExecutable
+	case "sha256":
+		return checkSHA256
+	case "lease":
+		return checkLease
+	case "option", "argument":
+		return checkOption
 	}
 	return nil
 }
@@ -149,6 +163,38 @@ func checkOrigin(s string) *fault {
 		return &fault{show(s) + " is more than an origin", fmt.Sprintf("%s://%s, without a path", u.Scheme, u.Host)}
 	}
 	return nil
+}
+
+// checkResolver takes IP:PORT, tcp://IP:PORT and tls://IP:PORT#NAME.
+func checkResolver(s string) *fault {
+	const write = "IP:PORT, tcp://IP:PORT or tls://IP:PORT#NAME, such as 127.0.0.1:53"
+	at, name := s, ""
+	if rest, ok := strings.CutPrefix(s, "tls://"); ok {
+		at, name, _ = strings.Cut(rest, "#")
+	} else if rest, ok := strings.CutPrefix(s, "tcp://"); ok {
+		at = rest
+	}
+	addr, err := netip.ParseAddrPort(at)
+	if err != nil || addr.Port() == 0 || name != "" && !isHost(name) {
+		return &fault{show(s) + " is not a resolver", write}
+	}
+	return nil
+}
+
+// checkDomain takes a name in DNS, with a dot at its end or without.
+func checkDomain(s string) *fault {
+	if isHost(strings.TrimSuffix(s, ".")) {
+		return nil
+	}
+	return &fault{show(s) + " is not a name in DNS", "a name such as _mcp._tcp.search.example.com"}
+}
+
+// checkNamePattern takes the name of a certificate, perhaps with *. before it.
+func checkNamePattern(s string) *fault {
+	if isHost(strings.TrimPrefix(s, "*.")) {
+		return nil
+	}
+	return &fault{show(s) + " is not a certificate's name", "a name such as search.example.com or *.search.example.com"}
 }
 
 // isToken reports whether s can be the name of a header field (RFC 9110 section 5.6.2).

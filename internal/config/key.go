@@ -22,6 +22,7 @@ const (
 	KindSize                 // a number of bytes, such as 4MiB
 	KindMap                  // sections by a name of the operator's
 	KindWords                // text values by a name of the operator's
+	KindTree                 // keys that only a plugin understands
 )
 
 // Key describes one key of the file: the single source of the decoder, the generated
@@ -38,9 +39,11 @@ type Key struct {
 	Enum     []string
 	Form     string // a name in form.go
 	Required bool
-	Restart  bool  // a reload cannot change it
-	OneOf    bool  // of a list's entries, exactly one of Keys is set
-	Keys     []Key // of a section, or of a list's entries
+	Unless   string // PATH=WORD of another key: then it is not required and must not be given
+	Restart  bool   // a reload cannot change it
+	OneOf    bool   // of a list's entries, exactly one of Keys is set
+	Word     string // that may stand for a section of defaults
+	Keys     []Key  // of a section, or of a list's entries
 
 	index int // field in the struct
 }
@@ -48,6 +51,7 @@ type Key struct {
 var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[Size]()
+	treeType     = reflect.TypeFor[Tree]()
 )
 
 // Keys returns every key of the file, in the order of the documentation.
@@ -66,7 +70,7 @@ func keysOf(t reflect.Type, prefix string, env bool) []Key {
 			Name: name, Path: join(prefix, name), Kind: kindOf(f.Type), index: i,
 			Default: f.Tag.Get("default"), Doc: f.Tag.Get("doc"), Example: f.Tag.Get("example"),
 			Min: f.Tag.Get("min"), Max: f.Tag.Get("max"), Form: f.Tag.Get("is"),
-			Required: f.Tag.Get("required") != "", Restart: f.Tag.Get("restart") != "",
+			Required: f.Tag.Get("required") != "", Unless: f.Tag.Get("unless"), Restart: f.Tag.Get("restart") != "", Word: f.Tag.Get("word"),
 		}
 		if words := f.Tag.Get("enum"); words != "" {
 			k.Enum = strings.Split(words, ",")
@@ -79,7 +83,7 @@ func keysOf(t reflect.Type, prefix string, env bool) []Key {
 			k.OneOf = f.Type.Elem().Field(0).Type.Kind() == reflect.Pointer
 		case KindMap:
 			k.Keys = keysOf(f.Type.Elem(), k.Path+".NAME", false)
-		case KindTexts, KindWords:
+		case KindTexts, KindWords, KindTree:
 		default:
 			if env {
 				k.Env = envName(k.Path)
@@ -96,8 +100,12 @@ func kindOf(t reflect.Type) Kind {
 		return KindDuration
 	case t == sizeType:
 		return KindSize
+	case t == treeType:
+		return KindTree
 	case structOf(t) != nil:
 		return KindSection
+	case t.Kind() == reflect.Pointer: // a single value that may be left out
+		return kindOf(t.Elem())
 	}
 	switch t.Kind() {
 	case reflect.Map:

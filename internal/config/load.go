@@ -22,6 +22,7 @@ type source struct {
 	path    string
 	environ []string
 	sum     [sha256.Size]byte
+	filed   []Filed
 }
 
 // Load reads and checks the file at path under the environment environ (as os.Environ returns it).
@@ -40,14 +41,19 @@ func Load(path string, environ []string) (*Config, error) {
 	if err := r.problems(); err != nil {
 		return nil, err
 	}
-	c.source = source{path: path, environ: environ, sum: sha256.Sum256(data)}
+	filed, err := r.filed()
+	if err != nil {
+		return nil, fmt.Errorf("config: load: %w", err)
+	}
+	c.source = source{path: path, environ: environ, sum: sha256.Sum256(data), filed: filed}
 	return c, nil
 }
 
 // parse decodes and checks everything that needs no other file.
 func parse(r *report, data []byte, environ []string) *Config {
-	c, d, keys := new(Config), decoder{r}, Keys()
+	c, keys := new(Config), Keys()
 	root := reflect.ValueOf(c).Elem()
+	d := decoder{r, root}
 	setDefaults(root, keys)
 	if !r.checkText(data) {
 		return c
@@ -85,7 +91,8 @@ func (r *report) document(data []byte) (n *yaml.Node, ok bool) {
 	if len(doc.Content) == 0 {
 		return nil, true
 	}
-	return doc.Content[0], true
+	r.root = doc.Content[0]
+	return r.root, true
 }
 
 var errTooLarge = errors.New("is too large")

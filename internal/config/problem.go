@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Problem is one thing wrong with a configuration.
@@ -47,6 +49,7 @@ type report struct {
 	envs  map[string]string // key path to the environment variable that set it
 	bad   map[string]bool   // key paths with a problem: one problem per key is enough
 	all   Problems
+	root  *yaml.Node // of the file
 }
 
 func newReport(file string) *report {

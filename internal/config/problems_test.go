@@ -67,7 +67,7 @@ func TestProblems(t *testing.T) {
 			`quorate.yaml:3: services: is empty; write services: a list with one entry per MCP server, such as - name: tools`,
 		}},
 		{"a list", "- a\n", nil, []string{
-			`quorate.yaml:1: file: is a list, not a section of keys; write keys below it: name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
+			`quorate.yaml:1: file: is a list, not a section of keys; write keys below it: name, region, data_dir, listen, admin, shutdown, log, telemetry, consul, peer, regions, classes, failover, control, split_brain, replication, routes or services`,
 		}},
 		{"wrong shapes", head + tail + "listen: 8080\nadmin: [a]\nlog: {level: {a: b}}\n", nil, []string{
 			`quorate.yaml:7: listen: is a number, not a section of keys; write keys below it: address, tls, allowed_hosts, allowed_origins, max_body, header_timeout, body_timeout or idle_timeout`,
@@ -94,7 +94,7 @@ func TestProblems(t *testing.T) {
 		{"unknown words", good + "    routes: [{match: {tool: a}, retry_class: twice}]\nlog: {level: loud}\nzzz: 1\n", nil, []string{
 			`quorate.yaml:7: services[0].routes[0].retry_class: "twice" is not one of the words known here; write once, retry or hedge`,
 			`quorate.yaml:8: log.level: "loud" is not one of the words known here; write debug, info, warn or error`,
-			`quorate.yaml:9: zzz: is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
+			`quorate.yaml:9: zzz: is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, consul, peer, regions, classes, failover, control, split_brain, replication, routes or services`,
 		}},
 		{"duplicates", good + "name: gw-2\n", nil, []string{
 			`quorate.yaml:7: name: is given twice, first in line 1; write it once`,
@@ -105,9 +105,9 @@ func TestProblems(t *testing.T) {
 			`quorate.yaml:11: services[1].discover[1].static.nodes[0].id: "a" is taken by services[1].discover[0].static.nodes[0].id; write an id of its own`,
 			`quorate.yaml:11: services[1].discover[1].static.nodes[1].url: "http://h/a" is taken by services[1].discover[0].static.nodes[0].url; write a URL of its own: one process would count as two nodes`,
 		}},
-		{"no source", head + "  - name: tools\n    path: /mcp\n    discover:\n      - {}\n      - {consul: {}}\n      - {static: {nodes: }}\n", nil, []string{
-			`quorate.yaml:7: services[0].discover[0]: names no source; write static: {nodes: [...]}`,
-			`quorate.yaml:8: services[0].discover[1].consul: is not a known key; write static`,
+		{"no source", head + "  - name: tools\n    path: /mcp\n    discover:\n      - {}\n      - {etcd: {}}\n      - {static: {nodes: }}\n", nil, []string{
+			`quorate.yaml:7: services[0].discover[0]: names no source; write static: {nodes: [...]}, consul: {service: NAME} or dns: {name: NAME}`,
+			`quorate.yaml:8: services[0].discover[1].etcd: is not a known key; write static, consul or dns`,
 			`quorate.yaml:9: services[0].discover[2].static.nodes: is empty; write nodes: [{id: a, url: "http://127.0.0.1:9001/mcp"}]`,
 		}},
 		{"routes", good + "    routes:\n      - {match: {}, retry_class: once}\n      - {retry_class: once}\n      - match: {tool: \"a[\"}\n      - match: {tool: a, prompt: b}\n", nil, []string{
@@ -122,9 +122,9 @@ func TestProblems(t *testing.T) {
 			`quorate.yaml:4: listen."<<": is not a known key; write address, tls, allowed_hosts, allowed_origins, max_body, header_timeout, body_timeout or idle_timeout`,
 		}},
 		{"odd keys", good + "[a]: 1\n? {b: c}\n: 2\n\"x\\ny\": 3\n", nil, []string{
-			`quorate.yaml:7: (a list): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
-			`quorate.yaml:8: (a section of keys): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
-			`quorate.yaml:10: "x\ny": is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, peer, regions, classes, failover, routes or services`,
+			`quorate.yaml:7: (a list): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, consul, peer, regions, classes, failover, control, split_brain, replication, routes or services`,
+			`quorate.yaml:8: (a section of keys): is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, consul, peer, regions, classes, failover, control, split_brain, replication, routes or services`,
+			`quorate.yaml:10: "x\ny": is not a known key; write name, region, data_dir, listen, admin, shutdown, log, telemetry, consul, peer, regions, classes, failover, control, split_brain, replication, routes or services`,
 		}},
 		{"open admin", good + "admin: {address: \":9090\"}\n", nil, []string{
 			`quorate.yaml:7: admin.address: ":9090" is open to other machines without authentication; write a loopback address such as 127.0.0.1:9090, or set admin.token_file or admin.tls.client_ca_file`,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
@@ -14,14 +15,18 @@ import (
 
 // Peer is this gateway's identity towards the gateways of other regions, and the listener for them.
 type Peer struct {
-	Address  string `yaml:"address" is:"address" example:"127.0.0.1:9100" restart:"true" doc:"HOST:PORT of the listener for other gateways: mutual TLS, nothing else is served. Empty: none, so that no other region can send traffic here."`
-	CAFile   string `yaml:"ca_file" is:"file" example:"/etc/quorate/ca.crt" restart:"true" doc:"PEM certificates of the fleet's authorities; two while one replaces the other. A changed file is read again without a restart."`
-	CertFile string `yaml:"cert_file" is:"file" example:"/etc/quorate/us-east-gw-1.crt" restart:"true" doc:"PEM certificate chain whose URI name is quorate://gateway/REGION/NAME of this file, for servers and clients. Made by quorate ca issue, or by your own authority. A changed file is read again without a restart."`
-	KeyFile  string `yaml:"key_file" is:"file" example:"/etc/quorate/us-east-gw-1.key" restart:"true" doc:"PEM private key of the certificate."`
+	Address   string `yaml:"address" is:"address" example:"127.0.0.1:9100" restart:"true" doc:"HOST:PORT of the listener for other gateways: mutual TLS, nothing else is served. Empty: none, so that no other region can send traffic here."`
+	Advertise string `yaml:"advertise" is:"address" example:"10.0.1.7:9100" restart:"true" doc:"HOST:PORT at which other gateways reach that listener. Empty: address."`
+	CAFile    string `yaml:"ca_file" is:"file" example:"/etc/quorate/ca.crt" restart:"true" doc:"PEM certificates of the fleet's authorities; two while one replaces the other. A changed file is read again without a restart."`
+	CertFile  string `yaml:"cert_file" is:"file" example:"/etc/quorate/us-east-gw-1.crt" restart:"true" doc:"PEM certificate chain whose URI name is quorate://gateway/REGION/NAME of this file, for servers and clients. Made by quorate ca issue, or by your own authority. A changed file is read again without a restart."`
+	KeyFile   string `yaml:"key_file" is:"file" example:"/etc/quorate/us-east-gw-1.key" restart:"true" doc:"PEM private key of the certificate."`
 }
 
 // Enabled reports whether this gateway has an identity towards others.
 func (p Peer) Enabled() bool { return p.CertFile != "" }
+
+// Reached returns the address at which other gateways reach the listener.
+func (p Peer) Reached() string { return cmp.Or(p.Advertise, p.Address) }
 
 // Region is another failure domain and the way there; of this gateway's own only Capacity counts.
 type Region struct {
@@ -80,6 +85,8 @@ func (c *Config) RoutesOf(i int) []Route {
 
 // checkRegions reports what the sections about regions say against each other.
 func (c *Config) checkRegions(r *report) {
+	c.implyRegions()
+	c.checkConsul(r)
 	c.Peer.check(r)
 	if c.Classes.Medium <= c.Classes.Fast {
 		r.add("classes.medium", c.Classes.Medium.String()+" is not more than fast", "a round trip over "+c.Classes.Fast.String())
@@ -90,7 +97,7 @@ func (c *Config) checkRegions(r *report) {
 		r.add("regions", fmt.Sprintf("has %d entries", len(c.Regions)), fmt.Sprintf("at most %d", regions.MaxRegions-1))
 	}
 	addresses := map[string]string{c.Peer.Address: "peer.address"}
-	for _, name := range slices.Sorted(maps.Keys(c.Regions)) {
+	for _, name := range c.inOrder() {
 		at := "regions." + name
 		for i, address := range c.Regions[name].Gateways {
 			r.unique(addresses, address, fmt.Sprintf("%s.gateways[%d]", at, i), "an address of its own")
@@ -99,15 +106,22 @@ func (c *Config) checkRegions(r *report) {
 	}
 }
 
+// inOrder returns the names of the regions, those of documents last: what they share with another one is their fault.
+func (c *Config) inOrder() []string {
+	return slices.SortedFunc(maps.Keys(c.Regions), func(a, b string) int {
+		return cmp.Or(cmp.Compare(c.added[a], c.added[b]), cmp.Compare(a, b))
+	})
+}
+
 func (c *Config) checkRegion(r *report, name, at string) {
 	region := c.Regions[name]
 	switch {
 	case name == c.Region && (len(region.Gateways) > 0 || len(region.Pools) > 0):
 		r.add(at, "is this gateway's own region", "only its capacity here; its nodes stand under services")
 	case name == c.Region:
-	case region.Via == regions.ViaDirect.String() && len(region.Pools) == 0:
+	case region.Via == regions.ViaDirect.String() && len(region.Pools) == 0 && !c.found(name):
 		r.add(at+".pools", "is missing with via: direct", "pools: {SERVICE: {nodes: [...]}}")
-	case region.Via == regions.ViaGateway.String() && len(region.Gateways) == 0:
+	case region.Via == regions.ViaGateway.String() && len(region.Gateways) == 0 && !c.Consul.finds(name):
 		r.add(at+".gateways", "is missing with via: gateway", `gateways: ["HOST:PORT"], the peer addresses of its gateways`)
 	case region.Via == regions.ViaGateway.String() && !c.Peer.Enabled():
 		r.add(at+".gateways", "need an identity of this gateway", "peer.ca_file, cert_file and key_file; quorate ca init and quorate ca issue "+c.Region+" "+c.Name+" make them")
@@ -128,6 +142,9 @@ func (p Peer) check(r *report) {
 	}
 	if given > 0 && given < 3 {
 		r.add("peer", "has only a part of ca_file, cert_file and key_file", "all three")
+	}
+	if p.Advertise != "" && !reachable(p.Advertise) {
+		r.add("peer.advertise", show(p.Advertise)+" is no address that others can use", "HOST:PORT as other gateways reach this one, such as 10.0.1.7:9100")
 	}
 	if given == 0 && p.Address != "" {
 		r.add("peer.address", "needs a certificate to be served with", "ca_file, cert_file and key_file beside it; quorate ca init and quorate ca issue REGION NAME make them")

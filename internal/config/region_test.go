@@ -15,7 +15,7 @@ regions:
     rtt: 190ms
     pools: {tools: {nodes: [{id: ap-a, url: "http://10.0.0.1:9001/mcp"}]}}
 routes:
-  - {service: "to*", match: {method: "tools/*", header: {Mcp-Param-Region: "eu-*"}}, class: slow, spill: strict, deadline: 2s, limit: 3}
+  - {service: "to*", match: {method: "tools/*", header: {Mcp-Param-Region: "eu-*"}}, class: slow, spill: strict, deadline: 2s, limit: 3, authority: none}
   - {service: "other", match: {method: "x"}}
 `)
 	far := c.Regions["ap-south"]
@@ -28,6 +28,9 @@ routes:
 	routes := c.RoutesOf(0)
 	if len(routes) != 2 || routes[0].Match.Tool != "search_*" || routes[1].Match.Header["Mcp-Param-Region"] != "eu-*" || routes[1].Limit != 3 || routes[1].Deadline != 2*time.Second {
 		t.Errorf("routes %+v", routes)
+	}
+	if routes[0].Authority != AuthorityRequired || routes[1].Authority != AuthorityNone {
+		t.Errorf("authority of routes %q, %q", routes[0].Authority, routes[1].Authority)
 	}
 	if c.Services[0].Class != "medium" || c.Services[0].Spill != "any" || !c.Services[0].Limits.Adaptive || c.Failover.HoldDown != 5*time.Minute {
 		t.Errorf("defaults %+v %+v", c.Services[0], c.Failover)

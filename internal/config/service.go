@@ -4,30 +4,36 @@ import "time"
 
 // Service is one logical MCP server, reachable at a path; its nodes are its pool.
 type Service struct {
-	Name     string     `yaml:"name" required:"true" is:"name" example:"tools" doc:"The service's name, unique in this file."`
-	Path     string     `yaml:"path" required:"true" is:"path" example:"/mcp" doc:"The URL path that agents use, unique in this file. It must match exactly."`
-	Discover []Discover `yaml:"discover" required:"true" min:"1" max:"64" example:"[{static: {nodes: [{id: a, url: \"http://127.0.0.1:9001/mcp\"}]}}]" doc:"Where the service's nodes come from. A source can only propose nodes: each is verified by an MCP round trip before it gets traffic."`
-	Class    string     `yaml:"class" default:"medium" enum:"fast,medium,slow" doc:"Latency class of requests without a route that gives one."`
-	Spill    string     `yaml:"spill" default:"any" enum:"strict,next,any" doc:"Which slower regions such requests may use: none, those one class slower, or all."`
-	Limits   Limits     `yaml:"limits" doc:"What the service's pool in this region has in flight, by latency class."`
-	Checks   Checks     `yaml:"checks" doc:"Active health checks: a real MCP round trip."`
-	Attempt  Attempt    `yaml:"attempt" doc:"The bounds of one attempt on one node. None of them ever cuts a slow call on a node that still answers."`
-	Retry    Retry      `yaml:"retry" doc:"How many more attempts the service's requests may cost."`
-	Breaker  Breaker    `yaml:"breaker" doc:"The circuit breaker that every node of the service has."`
-	Balance  Balance    `yaml:"balance" doc:"How requests are spread over the pool."`
-	Session  Session    `yaml:"session" doc:"Legacy sessions (initialize ... DELETE). Requests of 2026-07-28 and later have none."`
-	Affinity Affinity   `yaml:"affinity" doc:"Which modern requests stay with one node. Legacy sessions and task ids always do."`
-	Routes   []Route    `yaml:"routes" max:"1000" doc:"Rules for some of the service's requests. The first whose match fits decides."`
+	Name        string             `yaml:"name" required:"true" is:"name" example:"tools" doc:"The service's name, unique in this file."`
+	Path        string             `yaml:"path" required:"true" is:"path" example:"/mcp" doc:"The URL path that agents use, unique in this file. It must match exactly."`
+	Discover    []Discover         `yaml:"discover" required:"true" min:"1" max:"64" example:"[{static: {nodes: [{id: a, url: \"http://127.0.0.1:9001/mcp\"}]}}]" doc:"Where the service's nodes come from. A source can only propose nodes: each is verified by an MCP round trip before it gets traffic."`
+	Identity    Identity           `yaml:"identity" word:"none" doc:"What every node must prove on every connection before it is sent a byte. The word none, or nothing: only what its URL says."`
+	Class       string             `yaml:"class" default:"medium" enum:"fast,medium,slow" doc:"Latency class of requests without a route that gives one."`
+	Spill       string             `yaml:"spill" default:"any" enum:"strict,next,any" doc:"Which slower regions such requests may use: none, those one class slower, or all."`
+	Limits      Limits             `yaml:"limits" doc:"What the service's pool in this region has in flight, by latency class."`
+	Checks      Checks             `yaml:"checks" doc:"Active health checks: a real MCP round trip."`
+	Attempt     Attempt            `yaml:"attempt" doc:"The bounds of one attempt on one node. None of them ever cuts a slow call on a node that still answers."`
+	Retry       Retry              `yaml:"retry" doc:"How many more attempts the service's requests may cost."`
+	Breaker     Breaker            `yaml:"breaker" doc:"The circuit breaker that every node of the service has."`
+	Balance     Balance            `yaml:"balance" doc:"How requests are spread over the pool."`
+	Ledger      Ledger             `yaml:"ledger" doc:"How tools/call under an idempotency key of the agent's is remembered, on routes with ledger: on."`
+	Session     Session            `yaml:"session" doc:"Legacy sessions (initialize ... DELETE). Requests of 2026-07-28 and later have none."`
+	Replication ServiceReplication `yaml:"replication" doc:"How the service's sessions are kept, otherwise than the top-level section says."`
+	Affinity    Affinity           `yaml:"affinity" doc:"Which modern requests stay with one node. Legacy sessions and task ids always do."`
+	Routes      []Route            `yaml:"routes" max:"1000" doc:"Rules for some of the service's requests. The first whose match fits decides."`
 }
 
 // Discover is one source of nodes; exactly one of its fields is set.
 type Discover struct {
-	Static *Static `yaml:"static" doc:"Nodes written in this file."`
+	Static *Static         `yaml:"static" doc:"Nodes written in this file."`
+	Consul *DiscoverConsul `yaml:"consul" doc:"Instances of a service in Consul."`
+	DNS    *DiscoverDNS    `yaml:"dns" doc:"Records in DNS that several independent resolvers agree on."`
 }
 
 // Static is a fixed list of nodes.
 type Static struct {
-	Nodes []Node `yaml:"nodes" required:"true" max:"10000" example:"[{id: a, url: \"http://127.0.0.1:9001/mcp\"}]" doc:"The nodes. An empty list declares a service that has none yet."`
+	Region string `yaml:"region" is:"name" example:"ap-south" doc:"Region of the nodes. Empty: this gateway's own."`
+	Nodes  []Node `yaml:"nodes" required:"true" max:"10000" example:"[{id: a, url: \"http://127.0.0.1:9001/mcp\"}]" doc:"The nodes. An empty list declares a service that has none yet."`
 }
 
 // Node is one MCP server process.
@@ -39,9 +45,10 @@ type Node struct {
 
 // Checks are a service's active health checks.
 type Checks struct {
-	Interval  time.Duration `yaml:"interval" default:"5s" min:"100ms" max:"1h" doc:"Time between two checks of one node, with jitter. A failed request causes a check at once."`
+	Interval  time.Duration `yaml:"interval" default:"5s" min:"100ms" max:"1h" doc:"Time between two checks of one node, with jitter. A request that loses its connection causes a check at once."`
 	Failures  int           `yaml:"failures" default:"3" min:"1" max:"100" doc:"Failed checks in a row after which a node is unhealthy."`
 	Successes int           `yaml:"successes" default:"2" min:"1" max:"100" doc:"Good checks in a row after which an unhealthy node is healthy again."`
+	Forget    time.Duration `yaml:"forget" default:"10m" min:"1s" max:"720h" doc:"How long a node is kept that no source names any more, or whose sources are silent, and that fails its checks."`
 }
 
 // Attempt bounds one try on one node.
@@ -81,6 +88,13 @@ type Session struct {
 	BufferBytes  Size          `yaml:"buffer_bytes" default:"256KiB" min:"1KiB" max:"64MiB" restart:"true" doc:"Bytes of such events kept per stream."`
 }
 
+// Ledger says how calls under keys are remembered.
+type Ledger struct {
+	IdentityHeader string        `yaml:"identity_header" default:"Authorization" example:"X-Account" doc:"Header whose values say who calls. Two callers never share a key, and a caller without the header is one of its own. With tokens that change often, name a header that does not: a new value is a new caller, to whom an old key means nothing."`
+	Retention      time.Duration `yaml:"retention" default:"24h" min:"1m" max:"720h" doc:"How long a key is remembered: within it, a call runs at most once under its key."`
+	MaxResult      Size          `yaml:"max_result" default:"64KiB" min:"1KiB" max:"64KiB" doc:"The largest result that is kept for a repeated key. Of a larger one the key's repeat is told only that the call has run."`
+}
+
 // Affinity says what pins a modern request to a node.
 type Affinity struct {
 	RequestState bool `yaml:"request_state" default:"false" doc:"Send a request that returns a requestState to the node that issued it, for servers that keep that state in memory."`
@@ -94,6 +108,12 @@ const (
 	ClassHedge = "hedge"
 )
 
+// Whether a route's writes need authority.
+const (
+	AuthorityRequired = "required"
+	AuthorityNone     = "none"
+)
+
 // Route says what is wanted for the requests it matches.
 type Route struct {
 	Match      Match         `yaml:"match" required:"true" example:"{tool: \"charge_*\"}" doc:"The requests meant. Every pattern that is set must fit, and only one of tool, prompt and resource can be set. * stands for any run of characters, slashes too, ? for one, [a-z] for one of a set, and a backslash takes the next character as it is."`
@@ -101,8 +121,16 @@ type Route struct {
 	Class      string        `yaml:"class" enum:"fast,medium,slow" doc:"Latency class. Empty: the service's."`
 	Spill      string        `yaml:"spill" enum:"strict,next,any" doc:"Which slower regions may be used: none, those one class slower, or all. Empty: next if class is given, else the service's."`
 	Deadline   time.Duration `yaml:"deadline" default:"0s" min:"0s" max:"24h" doc:"Time from a request's arrival to the end of its answer, after which the agent gets an error. 0s: none. In a legacy session it does not count."`
+	Authority  string        `yaml:"authority" default:"required" enum:"required,none" doc:"Whether writes of this route need the authority to write. none is for tools that touch nothing shared: they go on at a gateway that is cut off, where the split-brain mode lets reads go on."`
+	Ledger     string        `yaml:"ledger" default:"off" enum:"on,off" doc:"on: a tools/call that carries _meta[\"dev.quorate/idempotencyKey\"] runs at most once under that key, at whichever gateways it arrives; a repeated key is answered with the stored outcome. off: the key is left to the node."`
 	Limit      int           `yaml:"limit" default:"0" min:"0" max:"1000000" doc:"Requests of this route in flight at once; one more gets error -32073. 0: no limit of its own."`
 }
+
+// LedgerOn is the word that gives a route the ledger.
+const LedgerOn = "on"
+
+// Exempt reports whether the route's calls go on without the right to write.
+func (r Route) Exempt() bool { return r.Authority == "none" }
 
 // TopRoute is a route for several services.
 type TopRoute struct {
@@ -112,12 +140,14 @@ type TopRoute struct {
 	Class      string        `yaml:"class" enum:"fast,medium,slow" doc:"As in a service's routes."`
 	Spill      string        `yaml:"spill" enum:"strict,next,any" doc:"As in a service's routes."`
 	Deadline   time.Duration `yaml:"deadline" default:"0s" min:"0s" max:"24h" doc:"As in a service's routes."`
+	Authority  string        `yaml:"authority" default:"required" enum:"required,none" doc:"As in a service's routes."`
+	Ledger     string        `yaml:"ledger" default:"off" enum:"on,off" doc:"As in a service's routes."`
 	Limit      int           `yaml:"limit" default:"0" min:"0" max:"1000000" doc:"As in a service's routes, for each service."`
 }
 
 // Route returns the route as one service has it.
 func (t TopRoute) Route() Route {
-	return Route{Match: t.Match, RetryClass: t.RetryClass, Class: t.Class, Spill: t.Spill, Deadline: t.Deadline, Limit: t.Limit}
+	return Route{Match: t.Match, RetryClass: t.RetryClass, Class: t.Class, Spill: t.Spill, Deadline: t.Deadline, Authority: t.Authority, Ledger: t.Ledger, Limit: t.Limit}
 }
 
 // Match holds a route's patterns; at least one is set.

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// identity writes a self-signed certificate for name and its key to dir.
-func identity(t *testing.T, dir, name string) (certFile, keyFile string) {
+// keyPairOf writes a self-signed certificate for name and its key to dir.
+func keyPairOf(t *testing.T, dir, name string) (certFile, keyFile string) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -71,7 +71,7 @@ func served(server *tls.Config, client *tls.Config) (string, string, error) {
 
 func TestServerTLSReadsChangedFiles(t *testing.T) {
 	dir := t.TempDir()
-	certFile, keyFile := identity(t, dir, "first")
+	certFile, keyFile := keyPairOf(t, dir, "first")
 	synctest.Test(t, func(t *testing.T) {
 		server, err := ServerTLS(certFile, keyFile, "")
 		if err != nil {
@@ -85,14 +85,14 @@ func TestServerTLSReadsChangedFiles(t *testing.T) {
 			}
 		}
 		shows("first")
-		identity(t, dir, "second")
+		keyPairOf(t, dir, "second")
 		shows("first") // looked at most once a second
 		<-time.After(recheck)
 		shows("second")
 		put(t, keyFile, []byte("half writ"))
 		<-time.After(recheck)
 		shows("second")
-		identity(t, dir, "third")
+		keyPairOf(t, dir, "third")
 		<-time.After(recheck)
 		shows("third")
 	})
@@ -100,8 +100,8 @@ func TestServerTLSReadsChangedFiles(t *testing.T) {
 
 func TestServerTLSAsksForClientCertificates(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
-	certFile, keyFile := identity(t, dir, "ca")
-	strangerCert, strangerKey := identity(t, other, "stranger")
+	certFile, keyFile := keyPairOf(t, dir, "ca")
+	strangerCert, strangerKey := keyPairOf(t, other, "stranger")
 	server, err := ServerTLS(certFile, keyFile, certFile)
 	if err != nil {
 		t.Fatal(err)
@@ -168,8 +168,8 @@ func TestNewTokenRefuses(t *testing.T) {
 
 func TestFileProblems(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
-	identity(t, dir, "a")
-	_, otherKey := identity(t, other, "b")
+	keyPairOf(t, dir, "a")
+	_, otherKey := keyPairOf(t, other, "b")
 	put(t, filepath.Join(dir, "other.key"), mustRead(t, otherKey))
 	put(t, filepath.Join(dir, "empty"), nil)
 	put(t, filepath.Join(dir, "token"), []byte("secret"))

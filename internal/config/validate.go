@@ -15,6 +15,9 @@ func (c *Config) check(r *report) {
 		r.add("admin.address", "is the address of listen too", "another port, such as 127.0.0.1:9090")
 	}
 	c.checkRegions(r)
+	c.checkControl(r)
+	c.checkSplitBrain(r)
+	c.checkReplication(r)
 	for i := range c.Routes {
 		c.Routes[i].Match.check(r, fmt.Sprintf("routes[%d].match", i))
 	}
@@ -24,6 +27,7 @@ func (c *Config) check(r *report) {
 		r.unique(byName, s.Name, at+".name", "a name of its own")
 		r.unique(byPath, s.Path, at+".path", "a path of its own")
 		s.check(r, at)
+		c.checkSources(r, s, at)
 	}
 }
 
@@ -82,8 +86,11 @@ func (s *Service) check(r *report, at string) {
 	ids, urls := map[string]string{}, map[string]string{}
 	for i, d := range s.Discover {
 		source := fmt.Sprintf("%s.discover[%d]", at, i)
-		if d.Static == nil && !r.bad[source] && !r.badBelow(source) {
-			r.add(source, "names no source", "static: {nodes: [...]}")
+		if d.Static == nil && d.Consul == nil && d.DNS == nil && !r.bad[source] && !r.badBelow(source) {
+			r.add(source, "names no source", "static: {nodes: [...]}, consul: {service: NAME} or dns: {name: NAME}")
+		}
+		if d.Static != nil && (d.Consul != nil || d.DNS != nil) || d.Consul != nil && d.DNS != nil {
+			r.add(source, "names two sources", "an entry of its own for each")
 		}
 		if d.Static == nil {
 			continue
@@ -96,6 +103,9 @@ func (s *Service) check(r *report, at string) {
 	}
 	for i, route := range s.Routes {
 		route.Match.check(r, fmt.Sprintf("%s.routes[%d].match", at, i))
+	}
+	if name := s.Ledger.IdentityHeader; name != "" && !isToken(name) {
+		r.add(at+".ledger.identity_header", show(name)+" is not a header field", "a name such as Authorization")
 	}
 }
 

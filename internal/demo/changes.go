@@ -6,13 +6,16 @@ import (
 	"github.com/quorate/quorate/internal/admin"
 )
 
-// changes says what differs between two looks: nodes that came or went, states and classes of regions.
+// changes says what differs between two looks: nodes that came or went, write gates, states and classes of regions.
 func changes(before, after view) []string {
 	var out []string
 	for _, at := range places() {
 		b, a := before.edges[at], after.edges[at]
 		if b.healthy != a.healthy && b.nodes > 0 {
 			out = append(out, fmt.Sprintf("%s: %d of %d nodes healthy", at, a.healthy, a.nodes))
+		}
+		if b.gate != a.gate && b.gate != "" {
+			out = append(out, fmt.Sprintf("%s: the write gate is %s", at, a.gate))
 		}
 		for _, of := range places() {
 			out = append(out, change(at, b.sees[of], a.sees[of])...)

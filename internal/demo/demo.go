@@ -14,7 +14,6 @@ import (
 
 	"github.com/quorate/quorate/internal/bench/failover"
 	"github.com/quorate/quorate/internal/child"
-	"github.com/quorate/quorate/internal/gatewayproc"
 )
 
 // ErrFailed says that the gateway did what the demo exists to show that it does not do; what that
@@ -37,7 +36,8 @@ type Config struct {
 const settleTime = 1500 * time.Millisecond
 
 // Run runs the demo. It returns ErrFailed when a retry-safe call failed, a call that must not happen
-// twice did, a session was lost, a subscription fell silent, or what the script waits for was not seen.
+// twice did, a session was lost, a subscription fell silent, a write was refused to a side that might write or
+// executed by one that might not, or what the script waits for was not seen.
 // When ctx ends, the script ends there and the verdict is about what was played.
 func Run(ctx context.Context, cfg Config) error {
 	if cfg.Seed == 0 {
@@ -70,18 +70,18 @@ func run(ctx context.Context, cfg Config, log io.Writer) error {
 		return err
 	}
 	s := &show{stage: w, out: out}
-	if s.load, err = newLoad(w.gateways, cfg.Seed); err != nil {
+	if s.load, err = newLoad(w.doors, cfg.Seed); err != nil {
 		return err
 	}
 	return s.run(ctx, w, script(cfg.Brief))
 }
 
-func newLoad(gateways map[string]*gatewayproc.Gateway, seed uint64) (*failover.Load, error) {
+func newLoad(doors map[string]*door, seed uint64) (*failover.Load, error) {
 	var sites []failover.Site
 	for _, region := range places() {
-		sites = append(sites, failover.Site{Name: region, URL: gateways[region].URL(), Agents: agents()})
+		sites = append(sites, failover.Site{Name: region, URL: doors[region].url(), Agents: agents()})
 	}
-	return failover.NewLoad(failover.LoadConfig{Sites: sites, Think: think, Seed: seed})
+	return failover.NewLoad(failover.LoadConfig{Sites: sites, Think: think, Seed: seed, Gated: true})
 }
 
 // run plays the script under load, stops everything and concludes.
@@ -108,6 +108,7 @@ func (s *show) run(ctx context.Context, w *world, script []act) error {
 	}
 	res := s.load.Result(journal)
 	res.FrontErr = errors.Join(cerr, stopErr)
+	s.wrong = append(s.wrong, s.partitions(w.partitions, journal)...)
 	return s.conclude(res, len(script), retried, migrated)
 }
 
@@ -117,7 +118,7 @@ func (s *show) settle(ctx context.Context) error {
 		if err := s.watch(ctx, frame); err != nil {
 			return err
 		}
-		if len(missing([]sight{up{usEast}, up{euWest}, up{apSouth}}, s.now)) == 0 {
+		if len(missing([]sight{up{usEast}, up{euWest}, up{apSouth}, gate{usEast, true}, gate{euWest, true}, gate{apSouth, true}}, s.now)) == 0 {
 			break
 		}
 	}
@@ -141,7 +142,14 @@ func (w *world) counters(ctx context.Context) (retried, migrated int64, err erro
 // conclude prints the table and the verdict.
 func (s *show) conclude(res failover.Result, acts int, retried, migrated int64) error {
 	s.out.table(s.rows, res, migrated, retried)
+	if cut := s.told.Cut; cut > 0 {
+		s.out.say("%d calls were under way in a gateway that was killed, and got no answer.", cut)
+	}
+	for _, line := range s.sums {
+		s.out.say("%s", line)
+	}
 	wrong := append(res.Violations(0), s.wrong...)
+	wrong = append(wrong, s.late(res, acts)...)
 	switch {
 	case len(s.rows) < 2:
 		wrong = append(wrong, "nothing was done to the regions, so nothing was shown")
@@ -157,6 +165,6 @@ func (s *show) conclude(res failover.Result, acts int, retried, migrated int64) 
 	if len(wrong) > 0 {
 		return ErrFailed
 	}
-	s.out.say("OK: no retry-safe call failed, nothing ran twice, no session was lost.")
+	s.out.say("OK: no retry-safe call failed, nothing ran twice, no session was lost, and no side wrote that might not.")
 	return nil
 }

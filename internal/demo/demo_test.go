@@ -15,7 +15,7 @@ import (
 
 func good() failover.Result {
 	return failover.Result{
-		Calls: 1000, Once: 333, Unknown: 2, UnknownExecuted: 1,
+		Calls: 1000, Once: 333, Refused: 7, Unknown: 2, UnknownExecuted: 1,
 		Subscriptions: []failover.Subscription{{Agent: "eu-west-legacy-sdk-0", Updates: 70}},
 	}
 }
@@ -23,7 +23,7 @@ func good() failover.Result {
 func rows() []row {
 	return []row{
 		{name: "all well", calls: 400, wait: 12 * time.Millisecond, went: []route{{usEast, usEast, 1}}},
-		{name: "lose all nodes of eu-west", calls: 600, wait: 1240 * time.Millisecond, took: 3 * time.Second,
+		{name: "lose all nodes of eu-west", calls: 600, refused: 7, wait: 1240 * time.Millisecond, took: 3 * time.Second,
 			went: []route{{usEast, usEast, 1}, {euWest, usEast, 0.97}, {euWest, apSouth, 0.03}}},
 	}
 }
@@ -39,6 +39,7 @@ func TestVerdict(t *testing.T) {
 		{"duplicate", func(r *failover.Result, _ *show) { r.Duplicate = 2 }, "2 once calls were executed twice"},
 		{"lost session", func(r *failover.Result, _ *show) { r.SessionsLost = 3 }, "3 sessions were lost"},
 		{"silent subscription", func(r *failover.Result, _ *show) { r.Subscriptions[0].Silent = time.Minute }, "stopped delivering"},
+		{"refused late", func(r *failover.Result, _ *show) { r.Refused = 12 }, "5 writes were refused after the last event"},
 		{"not seen", func(_ *failover.Result, s *show) { s.wrong = []string{"it was not seen"} }, "it was not seen"},
 		{"nothing done", func(_ *failover.Result, s *show) { s.rows = s.rows[:1] }, "nothing was shown"},
 	}
@@ -74,8 +75,8 @@ func TestTableHasItsFigures(t *testing.T) {
 	(&screen{out: &out}).table(rows(), good(), 4, 12)
 	words := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"all well 400 0 12 ms – all at home",
-		"lose all nodes of eu-west 600 0 1.2 s 3.0 s eu-west: us-east 97 %, ap-south 3 %",
+		"event calls failed refused longest", "all well 400 0 0 12 ms – all at home",
+		"lose all nodes of eu-west 600 0 7 1.2 s 3.0 s eu-west: us-east 97 %, ap-south 3 %",
 		"12 requests sent again, 4 sessions moved", "2 were cut", "(1 had been executed), 0 ran twice", "70 subscription updates",
 	} {
 		if !strings.Contains(words, want) {
@@ -92,7 +93,7 @@ func moment(at time.Duration) view {
 		for _, of := range places() {
 			sees[of] = admin.Region{Name: of, State: "on", Class: "medium", RTTMS: 81.4}
 		}
-		v.edges[region] = edge{nodes: 2, healthy: 2, sees: sees}
+		v.edges[region] = edge{nodes: 2, healthy: 2, sees: sees, gate: admin.GateOpen}
 	}
 	return v
 }
@@ -105,9 +106,9 @@ func TestChangesAreTold(t *testing.T) {
 	after.edges[euWest].sees[euWest] = admin.Region{Name: euWest, State: "off", Cause: "no node is healthy"}
 	after.edges[euWest].sees[usEast] = admin.Region{Name: usEast, State: "on", Class: "beyond", RTTMS: 251}
 	e := after.edges[apSouth]
-	e.healthy = 1
+	e.healthy, e.gate = 1, admin.GateClosed
 	after.edges[apSouth] = e
-	want := "[eu-west sees us-east as beyond, was medium (251 ms) eu-west is off, was on (no node is healthy) ap-south: 1 of 2 nodes healthy]"
+	want := "[eu-west sees us-east as beyond, was medium (251 ms) eu-west is off, was on (no node is healthy) ap-south: 1 of 2 nodes healthy ap-south: the write gate is closed]"
 	if got := fmt.Sprint(changes(before, after)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -160,7 +161,8 @@ func TestTerminalRedrawsOneBlock(t *testing.T) {
 func TestRates(t *testing.T) {
 	var p pace
 	at := func(ms int, n int64) map[string]map[string]float64 {
-		return p.rates(time.Duration(ms)*time.Millisecond, map[string]map[string]int64{usEast: {usEast: n}})
+		now := mark{time.Duration(ms) * time.Millisecond, failover.Figures{Answers: map[string]map[string]int64{usEast: {usEast: n}}}}
+		return rates(p.since(now.at, now.figures), now)
 	}
 	if got := at(0, 10)[usEast][usEast]; got != 0 {
 		t.Errorf("first rate %v", got)

@@ -2,6 +2,8 @@ package demo
 
 import (
 	"fmt"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,12 +37,35 @@ const classes = "fast: 10ms, medium: 125ms, slow: 200ms"
 // capacity is how many requests of other regions a region takes at once: more than there are agents.
 const capacity = 100
 
-// gatewayYAML is what a gateway is told besides its nodes.
-func gatewayYAML(region, peer string, id identity, all links, t times) string {
+// voters are the gateways of the control group: every region's.
+func voters() []string {
+	var all []string
+	for _, region := range places() {
+		all = append(all, gatewayName(region))
+	}
+	return all
+}
+
+// addresses are where a region's links begin, as YAML. The gateway finds everybody over them, so that no way leads
+// past the demo's delays and cuts.
+func addresses(roads []road) []string {
+	var all []string
+	for _, r := range roads {
+		all = append(all, strconv.Quote(r.address))
+	}
+	return all
+}
+
+// gatewayYAML is what a gateway is told besides its nodes; dir is for what it must not forget.
+func gatewayYAML(region, dir, peer string, id identity, all links, t times) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "data_dir: %q\n", filepath.Join(dir, gatewayName(region)))
 	fmt.Fprintf(&b, "peer: {address: %q, ca_file: %q, cert_file: %q, key_file: %q}\n", peer, id.ca, id.cert, id.key)
+	roads := all.from(region)
+	fmt.Fprintf(&b, "control: {expect: [%s], join: [%s]}\n", strings.Join(voters(), ", "), strings.Join(addresses(roads), ", "))
+	b.WriteString("split_brain: {strategy: winner_takes_all, minority: read_only}\n")
 	fmt.Fprintf(&b, "regions:\n  %s: {capacity: %d}\n", region, capacity)
-	for _, r := range all.from(region) {
+	for _, r := range roads {
 		fmt.Fprintf(&b, "  %s: {gateways: [%q], rtt: %s, capacity: %d}\n", r.to, r.address, r.rtt, capacity)
 	}
 	fmt.Fprintf(&b, "classes: {%s}\n", classes)

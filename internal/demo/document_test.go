@@ -3,9 +3,11 @@ package demo
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/authority"
 	"github.com/quorate/quorate/internal/config"
 )
 
@@ -23,7 +25,7 @@ func TestGatewaysAreConfiguredAsShown(t *testing.T) {
 	defer all.close()
 	for _, region := range places() {
 		file := filepath.Join(dir, region+".yaml")
-		text := "name: " + gatewayName(region) + "\nregion: " + region + "\n" + gatewayYAML(region, "127.0.0.1:20001", ids[region], all, timesOf(false)) +
+		text := "name: " + gatewayName(region) + "\nregion: " + region + "\n" + gatewayYAML(region, dir, "127.0.0.1:20001", ids[region], all, timesOf(false)) +
 			"services:\n  - name: tools\n    path: /mcp\n    discover: [{static: {nodes: []}}]\n" + serviceYAML
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -38,6 +40,18 @@ func TestGatewaysAreConfiguredAsShown(t *testing.T) {
 		}
 		if c := cfg.Classes; c.Fast != 10*time.Millisecond || c.Medium != 125*time.Millisecond || c.Slow != 200*time.Millisecond {
 			t.Errorf("%s: %+v", region, c)
+		}
+		c := cfg.Control
+		if cfg.DataDir == "" || !cfg.Controlled() || !slices.Equal(c.Expect, voters()) || len(c.Join) != 2 || cfg.SplitBrain.LeaseOf() != 0 {
+			t.Errorf("%s: data_dir %q, control %+v", region, cfg.DataDir, c)
+		}
+		if s := cfg.SplitBrain; s.Strategy != "winner_takes_all" || s.Mode() != authority.ReadOnly {
+			t.Errorf("%s: %+v", region, s)
+		}
+		for _, address := range c.Join {
+			if !slices.ContainsFunc(all.from(region), func(r road) bool { return r.address == address }) {
+				t.Errorf("%s joins at %s, which is none of its links", region, address)
+			}
 		}
 		for _, d := range distances() {
 			if other := d.other(region); other != "" && (cfg.Regions[other].RTT != d.rtt || len(cfg.Regions[other].Gateways) != 1) {

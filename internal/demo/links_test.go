@@ -129,3 +129,62 @@ func TestDeedsReachTheRightLinks(t *testing.T) {
 	trip(t, c)
 	_ = c.Close()
 }
+
+// A door leads home while there is somebody, then to the nearest region, and home again.
+func TestDoorLeadsToWhoAnswers(t *testing.T) {
+	listen, stop := named(t)
+	doors, err := openDoors(listen, 1)
+	t.Cleanup(func() {
+		for _, d := range doors {
+			d.close()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	says := func(want string) {
+		t.Helper()
+		c, err := net.Dial("tcp", doors[euWest].listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if got, err := io.ReadAll(c); err != nil || string(got) != want {
+			t.Errorf("%q %v, want %q", got, err, want)
+		}
+	}
+	says(euWest)
+	stop[euWest]()
+	says(usEast)
+	doors[euWest].move(listen[apSouth])
+	says(apSouth)
+}
+
+// named are listeners that tell their name and hang up, until they are stopped.
+func named(t *testing.T) (at map[string]string, stop map[string]func()) {
+	t.Helper()
+	at, stop = map[string]string{}, map[string]func(){}
+	for _, region := range places() {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = io.WriteString(c, region)
+				_ = c.Close()
+			}
+		}()
+		at[region] = ln.Addr().String()
+		stop[region] = func() { _ = ln.Close(); <-ended }
+		t.Cleanup(stop[region])
+	}
+	return at, stop
+}

@@ -122,7 +122,7 @@ func edgeLines(region string, v view) []string {
 	e := v.edges[region]
 	own := e.sees[region]
 	return []string{
-		fmt.Sprintf("  %-9s %-10s %d/%d nodes   %s", region, cmp.Or(own.State, "?"), e.healthy, e.nodes, bars(v.rates[region])),
+		fmt.Sprintf("  %-9s %-10s %d/%d nodes   gate %-6s   %s", region, cmp.Or(own.State, "?"), e.healthy, e.nodes, cmp.Or(e.gate, "?"), bars(v.rates[region])),
 		fmt.Sprintf("  %9s sees %s", "", others(region, e)),
 	}
 }
@@ -159,8 +159,12 @@ func bars(rates map[string]float64) string {
 
 func summary(v view) string {
 	f := v.figures
-	return fmt.Sprintf("calls %d, safe ones failed %d, outcome unknown %d of %d once calls, sessions lost %d, updates %d",
-		f.Calls, f.SafeLost, f.Unknown, f.Once, f.SessionsLost, f.Updates)
+	refused := int64(0)
+	for _, w := range f.Writes {
+		refused += w.Refused
+	}
+	return fmt.Sprintf("calls %d, safe ones failed %d, writes refused %d, outcome unknown %d of %d once calls, sessions lost %d, updates %d",
+		f.Calls, f.SafeLost, refused, f.Unknown, f.Once, f.SessionsLost, f.Updates)
 }
 
 // traffic says who answers whom, on one line.

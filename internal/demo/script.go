@@ -15,6 +15,8 @@ const (
 	slow                // the link between at and to takes rtt
 	cut                 // both links of at become black holes
 	heal                // they carry again
+	crash               // SIGKILL to the gateway of at
+	revive              // the gateway of at starts again
 )
 
 // deed is one thing that is done to the world.
@@ -31,6 +33,7 @@ type act struct {
 	do    []deed
 	rest  time.Duration // before then
 	then  []deed
+	shut  string        // the region whose writes may be refused meanwhile, "" for none
 	until []sight       // the act goes on until all were seen at once
 	least time.Duration // and at least so long
 	most  time.Duration // an act that lasts longer has failed; counted from the last deed
@@ -54,7 +57,7 @@ const patience = 30 * time.Second
 
 func acts() []act {
 	return []act{{
-		name: "all well", says: "every agent is answered in its own region",
+		name: "all well", says: "every agent is answered in its own region, and every region may write",
 		until: well(),
 		least: 8 * time.Second, most: patience,
 	}, {
@@ -73,19 +76,28 @@ func acts() []act {
 		until: []sight{class{euWest, usEast, "beyond"}, answered{euWest, apSouth}},
 		least: 8 * time.Second, most: patience,
 	}, {
-		name: "cut ap-south off", says: "its links swallow everything; its own agents go on, eu-west's turn to us-east",
-		do:    []deed{{verb: cut, at: apSouth}},
-		until: []sight{answered{euWest, usEast}, answered{apSouth, apSouth}},
+		name: "cut ap-south off", says: "its links swallow everything; its own agents go on reading and may not write, eu-west's turn to us-east",
+		do:   []deed{{verb: cut, at: apSouth}},
+		shut: apSouth,
+		until: []sight{answered{euWest, usEast}, answered{apSouth, apSouth},
+			gate{apSouth, false}, refused{apSouth}, gate{usEast, true}, gate{euWest, true}, written{usEast}, written{euWest}},
 		least: 7 * time.Second, most: patience,
 	}, {
-		name: "heal all links", says: "ap-south is back, us-east is 80 ms from eu-west again and changes its class back",
-		do:    []deed{{verb: heal, at: apSouth}, {verb: slow, at: usEast, to: euWest, rtt: 80 * time.Millisecond}},
-		until: []sight{class{euWest, usEast, "medium"}, answered{euWest, usEast}, state{euWest, apSouth, "on"}, state{usEast, apSouth, "on"}},
+		name: "heal all links", says: "ap-south is back and writes again, us-east is 80 ms from eu-west again and changes its class back",
+		do:   []deed{{verb: heal, at: apSouth}, {verb: slow, at: usEast, to: euWest, rtt: 80 * time.Millisecond}},
+		shut: apSouth,
+		until: []sight{class{euWest, usEast, "medium"}, answered{euWest, usEast}, state{euWest, apSouth, "on"}, state{usEast, apSouth, "on"},
+			gate{apSouth, true}, written{apSouth}},
 		least: 4 * time.Second, most: patience,
 	}, {
 		name: "start eu-west's nodes", says: "its traffic comes home after the hold-down, bit by bit",
 		do:    []deed{{verb: start, at: euWest}},
 		until: []sight{up{euWest}, state{euWest, euWest, "on"}, answered{euWest, euWest}},
+		least: 8 * time.Second, most: patience,
+	}, {
+		name: "kill eu-west's gateway", says: "its agents reach us-east at the same address, and their sessions go on there; 3 s later it starts again",
+		do: []deed{{verb: crash, at: euWest}}, rest: 3 * time.Second, then: []deed{{verb: revive, at: euWest}},
+		until: []sight{up{euWest}, gate{euWest, true}, gate{usEast, true}, gate{apSouth, true}, written{euWest}, written{usEast}, written{apSouth}},
 		least: 8 * time.Second, most: patience,
 	}}
 }
@@ -94,7 +106,7 @@ func acts() []act {
 func well() []sight {
 	var all []sight
 	for _, at := range places() {
-		all = append(all, up{at}, answered{at, at})
+		all = append(all, up{at}, answered{at, at}, gate{at, true}, written{at})
 		for _, of := range places() {
 			if of != at {
 				all = append(all, reached{at, of})
@@ -117,6 +129,10 @@ func (d deed) String() string {
 		return fmt.Sprintf("link %s – %s: round trip %d ms", d.at, d.to, d.rtt.Milliseconds())
 	case cut:
 		return "links of " + d.at + " are black holes"
+	case crash:
+		return "SIGKILL of the gateway of " + d.at
+	case revive:
+		return "the gateway of " + d.at + " starts"
 	default:
 		return "links of " + d.at + " carry again"
 	}

@@ -16,7 +16,7 @@ const frame = 250 * time.Millisecond
 // stage is what the script is played on.
 type stage interface {
 	// aim prepares a deed, so that doing it takes no time.
-	aim(ctx context.Context, d deed)
+	aim(ctx context.Context, d deed) error
 	// do does it and says what it was.
 	do(ctx context.Context, d deed) (string, error)
 	// ended is closed when the stage has broken down.
@@ -34,13 +34,16 @@ type show struct {
 	pace  pace
 	now   view
 	rows  []row
-	wrong []string // what had to be seen and was not
+	told  failover.Figures // at the end of the last act
+	wrong []string         // what had to be seen and was not, and what must not be and was
+	sums  []string         // what the end tells besides the table
 }
 
 // row is one act in the table.
 type row struct {
 	name          string
 	calls, failed int64
+	refused       int64         // writes, by a closed gate
 	wait          time.Duration // the longest that an agent waited for a safe answer
 	took          time.Duration // from the last deed until everything was seen; 0 where nothing was done
 	went          []route
@@ -66,11 +69,13 @@ func (s *show) play(ctx context.Context, script []act) error {
 
 // act does what an act does and waits until it is seen.
 func (s *show) act(ctx context.Context, a act) error {
-	begun, before := time.Now(), s.load.Figures()
+	begun := time.Now()
 	for _, d := range a.do {
-		s.stage.aim(ctx, d)
+		if err := s.stage.aim(ctx, d); err != nil {
+			return err
+		}
 	}
-	gap := s.load.Watch()
+	before, gap := s.load.Figures(), s.load.Watch()
 	if err := s.do(ctx, a.do); err != nil {
 		return err
 	}
@@ -93,12 +98,17 @@ func (s *show) act(ctx context.Context, a act) error {
 	if len(a.do) > 0 {
 		r.took = took
 	}
+	r.refused = s.refusals(a, writes(s.told, after))
+	s.told = after
 	s.rows = append(s.rows, r)
 	return nil
 }
 
 func (s *show) do(ctx context.Context, deeds []deed) error {
 	for _, d := range deeds {
+		if d.verb == crash {
+			s.load.Break(d.at)
+		}
 		what, err := s.stage.do(ctx, d)
 		if err != nil {
 			return err
@@ -149,8 +159,10 @@ func (s *show) watch(ctx context.Context, d time.Duration) error {
 
 func (s *show) look(ctx context.Context) {
 	f := s.load.Figures()
+	last := mark{s.elapsed(), f}
+	first := s.pace.since(last.at, f)
 	s.now = view{
-		elapsed: s.elapsed(), figures: f, rates: s.pace.rates(s.elapsed(), f.Answers),
+		elapsed: last.at, figures: f, rates: rates(first, last), writes: writes(first.figures, f),
 		edges: s.stage.look(ctx, s.now.edges),
 	}
 	s.out.show(s.now)

@@ -22,7 +22,10 @@ type scene struct {
 	refuses error
 }
 
-func (s *scene) aim(_ context.Context, d deed) { s.did = append(s.did, "aim "+d.String()) }
+func (s *scene) aim(_ context.Context, d deed) error {
+	s.did = append(s.did, "aim "+d.String())
+	return nil
+}
 
 func (s *scene) do(_ context.Context, d deed) (string, error) {
 	s.did = append(s.did, d.String())

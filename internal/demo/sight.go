@@ -55,6 +55,41 @@ func (s up) seen(v view) bool {
 
 func (s up) String() string { return s.at + " finds all its nodes healthy" }
 
+// gate: a region's gateway may write, or may not.
+type gate struct {
+	at   string
+	open bool
+}
+
+func (s gate) seen(v view) bool {
+	e := v.edges[s.at]
+	return e.gate == gateWord(s.open)
+}
+
+func (s gate) String() string { return fmt.Sprintf("%s's write gate is %s", s.at, gateWord(s.open)) }
+
+// refused: agents at a region's edge have writes refused, all of them, and go on reading.
+type refused struct{ at string }
+
+func (s refused) seen(v view) bool {
+	w := v.writes[s.at]
+	return w.Refused > 0 && w.Done == 0 && len(v.rates[s.at]) > 0
+}
+
+func (s refused) String() string {
+	return s.at + "'s agents are refused their writes and go on reading"
+}
+
+// written: agents at a region's edge have their writes done, all of them.
+type written struct{ at string }
+
+func (s written) seen(v view) bool {
+	w := v.writes[s.at]
+	return w.Done > 0 && w.Refused == 0
+}
+
+func (s written) String() string { return s.at + "'s agents write" }
+
 // missing returns what is not seen, in words.
 func missing(all []sight, v view) []string {
 	var out []string

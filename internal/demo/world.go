@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/quorate/quorate/internal/bench/failover"
 	"github.com/quorate/quorate/internal/child"
@@ -26,9 +27,15 @@ type world struct {
 	links       links
 	times       times
 	dead        map[*pool.Node]bool
+	lease       time.Duration // of the gateway that is cut off next
+	partitions  []partition
 	victim      *pool.Node // of the next kill
 	reserved    []io.Closer
-	over        chan struct{} // closed when a gateway ended
+	over        chan struct{} // closed when a gateway ended by itself
+	once        sync.Once
+	doors       map[string]*door
+	configs     map[string]gatewayproc.Config // of the gateways
+	killed      map[string]bool               // gateways that are down because they were killed
 }
 
 // newWorld starts everything; close must be called, also after an error.
@@ -36,7 +43,7 @@ func newWorld(ctx context.Context, cfg Config, dir string, log io.Writer) (*worl
 	w := &world{
 		binary: cfg.Binary, dir: dir, log: log, group: child.NewGroup(), rnd: rand.New(rand.NewPCG(cfg.Seed, 0)),
 		pools: map[string]*pool.Pool{}, gateways: map[string]*gatewayproc.Gateway{}, dead: map[*pool.Node]bool{},
-		times: timesOf(cfg.Brief), over: make(chan struct{}),
+		times: timesOf(cfg.Brief), over: make(chan struct{}), configs: map[string]gatewayproc.Config{}, killed: map[string]bool{},
 	}
 	for _, region := range places() {
 		p, err := pool.Start(ctx, w.group, pool.Config{Binary: cfg.Binary, Dir: dir, Nodes: specs(region), Log: log})
@@ -52,8 +59,22 @@ func newWorld(ctx context.Context, cfg Config, dir string, log io.Writer) (*worl
 	if w.links, err = newLinks(peers, cfg.Seed); err != nil {
 		return w, err
 	}
-	err = w.startGateways(ctx, peers)
+	if err = w.startGateways(ctx, peers); err == nil {
+		err = w.awaitGates(ctx)
+	}
+	if err == nil {
+		w.doors, err = openDoors(w.listens(), cfg.Seed)
+	}
 	return w, err
+}
+
+// listens are the addresses that agents could connect to.
+func (w *world) listens() map[string]string {
+	all := map[string]string{}
+	for region, g := range w.gateways {
+		all[region] = g.Listen()
+	}
+	return all
 }
 
 // reserve finds an address for each gateway's peer listener: the links to it are made before it starts.
@@ -81,11 +102,12 @@ func (w *world) startGateways(ctx context.Context, peers map[string]string) erro
 	for _, region := range places() {
 		cfg := gatewayproc.Config{
 			Binary: w.binary, Dir: w.dir, Name: gatewayName(region), Region: region, Log: w.log,
-			Gateway: gatewayYAML(region, peers[region], ids[region], w.links, w.times), Service: serviceYAML,
+			Gateway: gatewayYAML(region, w.dir, peers[region], ids[region], w.links, w.times), Service: serviceYAML,
 		}
 		for _, n := range w.pools[region].Nodes() {
 			cfg.Nodes = append(cfg.Nodes, gatewayproc.Node{ID: n.ID, URL: n.URL()})
 		}
+		w.configs[region] = cfg
 		all.Go(func() {
 			g, err := gatewayproc.Start(ctx, w.group, cfg)
 			mu.Lock()
@@ -104,24 +126,35 @@ func (w *world) startGateways(ctx context.Context, peers map[string]string) erro
 
 // guard closes over when the first gateway ends.
 func (w *world) guard() {
-	var once sync.Once
 	for _, g := range w.gateways {
-		go func() {
-			<-g.Done()
-			once.Do(func() { close(w.over) })
-		}()
+		w.watchOver(g)
 	}
+}
+
+// watchOver closes over when a gateway ends that was not killed.
+func (w *world) watchOver(g *gatewayproc.Gateway) {
+	go func() {
+		<-g.Done()
+		if !g.Killed() {
+			w.once.Do(func() { close(w.over) })
+		}
+	}()
 }
 
 // ended is closed when a gateway has ended.
 func (w *world) ended() <-chan struct{} { return w.over }
 
-// aim chooses the victim of a kill: a node that has a call in flight, if one soon has.
-func (w *world) aim(ctx context.Context, d deed) {
-	if d.verb == kill {
+// aim chooses the victim of a kill: a node that has a call in flight, if one soon has. Before a cut it asks how long
+// the region's gateway may go on writing then.
+func (w *world) aim(ctx context.Context, d deed) (err error) {
+	switch d.verb {
+	case kill:
 		nodes := w.pools[d.at].Nodes()
 		w.victim = failover.Aim(ctx, nodes[w.rnd.IntN(len(nodes))], nodes)
+	case cut:
+		w.lease, err = w.leaseOf(ctx, d.at)
 	}
+	return err
 }
 
 // do does a deed and says what it was.
@@ -141,11 +174,36 @@ func (w *world) do(ctx context.Context, d deed) (what string, err error) {
 	case slow:
 		w.links.slow(d.at, d.to, d.rtt)
 	case cut:
-		w.links.cut(d.at)
+		w.cut(d.at)
 	case heal:
-		err = w.links.heal(d.at)
+		err = w.heal(d.at)
+	case crash:
+		what = fmt.Sprintf("%s (pid %d)", what, w.gateways[d.at].PID())
+		w.killed[d.at] = true
+		w.gateways[d.at].Kill()
+	case revive:
+		err = w.revive(ctx, d.at)
 	}
 	return what, err
+}
+
+// revive starts a gateway that was killed, if it was: its disk is as it left it.
+func (w *world) revive(ctx context.Context, region string) error {
+	if !w.killed[region] {
+		return nil
+	}
+	g, err := gatewayproc.Start(ctx, w.group, w.configs[region])
+	if err != nil {
+		return err
+	}
+	delete(w.killed, region)
+	w.gateways[region] = g
+	w.watchOver(g)
+	ctx, cancel := context.WithTimeout(ctx, formTime)
+	defer cancel()
+	err = g.AwaitWritable(ctx) // a balancer would send agents as soon as it serves; theirs are writes, too
+	w.doors[region].move(g.Listen())
+	return err
 }
 
 func (w *world) kill(n *pool.Node) {
@@ -171,7 +229,7 @@ func (w *world) start(ctx context.Context, region string) error {
 func (w *world) restore(ctx context.Context) error {
 	var failed error
 	for _, region := range places() {
-		failed = errors.Join(failed, w.links.heal(region), w.start(ctx, region))
+		failed = errors.Join(failed, w.heal(region), w.start(ctx, region), w.revive(ctx, region))
 	}
 	w.links.home()
 	return failed
@@ -208,6 +266,9 @@ func (w *world) stop() error {
 }
 
 func (w *world) close() {
+	for _, d := range w.doors {
+		d.close()
+	}
 	w.links.close()
 	for _, p := range w.pools {
 		p.Close()

@@ -20,9 +20,25 @@ import (
 
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/telemetry"
+	"github.com/quorate/quorate/plugins"
+	"github.com/quorate/quorate/strategies/builtin"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain also is the built-in strategies, which a gateway runs from its own executable.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "strategy" {
+		for _, b := range builtin.All() {
+			if b.Name == os.Args[2] {
+				plugins.Serve(b.Rule)
+			}
+		}
+		if b, ok := builtin.FindReplication(os.Args[2]); ok {
+			plugins.ServeReplication(b.Plan)
+		}
+		os.Exit(1)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // server is a real MCP node that can refuse its checks, or leave them and everything else unanswered.
 type server struct {
@@ -108,7 +124,6 @@ func startEdge(t *testing.T, cfg *config.Config) *Edge {
 			_ = e.Shutdown(context.Background())
 		}
 		_ = tel.Shutdown(context.Background())
-		e.probe.CloseIdleConnections()
 	})
 	return e
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/quorate/quorate/gateway"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/telemetry"
 	"github.com/quorate/quorate/regions"
 )
@@ -50,7 +51,7 @@ func (e *Edge) duration(service, era, methodClass string) func(time.Duration) {
 }
 
 // observe makes the data plane's and verification's figures readable at a scrape.
-func (e *Edge) observe() error {
+func (e *Edge) observe(*config.Config) error {
 	t := e.opts.Telemetry
 	service := func(name string, value func(gateway.Figures) float64) error {
 		return t.Observe(name, func(emit telemetry.Emit) {
@@ -61,6 +62,9 @@ func (e *Edge) observe() error {
 	}
 	return errors.Join(
 		e.observeRegions(),
+		e.observeAuthority(meter{e}),
+		e.observeLedger(),
+		e.observeSessions(),
 		t.Observe(telemetry.Requests, e.emitRequests),
 		service(telemetry.Retries, func(f gateway.Figures) float64 { return float64(f.Retries) }),
 		service(telemetry.Spliced, func(f gateway.Figures) float64 { return float64(f.Spliced) }),
@@ -92,6 +96,7 @@ func (e *Edge) observe() error {
 				emit(1, service, string(n.ID), live.BreakerState())
 			})
 		}),
+		e.observeDiscovery(),
 		t.Observe(telemetry.TableVersion, func(emit telemetry.Emit) {
 			if table := e.gateway.Table(); table != nil {
 				emit(float64(table.Version))

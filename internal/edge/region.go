@@ -32,12 +32,16 @@ func failoverOf(f config.Failover) failover.Config {
 // openRegion makes the driver of regional failover.
 func (e *Edge) openRegion(cfg *config.Config) error {
 	r := &region{log: e.log, gateway: e.gateway, trackers: e.trackers, links: e.links}
-	var err error
-	r.driver, err = regional.New(regional.Config{
+	c := regional.Config{
 		Gateway: cfg.Name, Region: cfg.Region, Regions: others(cfg), Capacity: cfg.Regions[cfg.Region].Capacity,
 		Bounds: boundsOf(cfg.Classes), DataDir: cfg.DataDir, Failover: failoverOf(cfg.Failover), Gather: r.gather,
 		Changed: e.trackers.signal, Publish: func(regional.View) { r.announce() }, Logger: e.log,
-	})
+	}
+	if e.opts.Group != nil || cfg.Controlled() {
+		c.Agreed, c.Propose = e.orders, e.proposeOrder
+	}
+	var err error
+	r.driver, err = regional.New(c)
 	e.region = r
 	return err
 }
@@ -96,10 +100,10 @@ func (r *region) evidence(table *regions.Table, i int, f gateway.RegionFigures) 
 			if n.Region != info.Name {
 				continue
 			}
-			switch n.State {
-			case regions.Healthy, regions.Degraded:
+			switch {
+			case n.State == regions.Healthy, n.State == regions.Degraded:
 				healthy, e.Nodes = healthy+1, e.Nodes+1
-			case regions.Unhealthy: // one that was never seen is no loss: its region may have nothing to offer
+			case n.State == regions.Unhealthy, n.Unproven: // one that was never seen is no loss: its region may have nothing to offer
 				e.Nodes++
 			}
 		}

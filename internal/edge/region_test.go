@@ -25,11 +25,18 @@ type world struct {
 	peers map[string]string // peer address by region
 	urls  map[string]string // node URL by region, "" for none
 	edges map[string]*Edge
+	more  func(region string) string // of a region's file
+	dirs  map[string]string          // data_dir by region
 }
 
 func newWorld(t *testing.T, urls map[string]string) *world {
 	t.Helper()
-	w := &world{dir: t.TempDir(), peers: map[string]string{}, urls: urls, edges: map[string]*Edge{}}
+	return newWorldWith(t, urls, func(string) string { return "" })
+}
+
+func newWorldWith(t *testing.T, urls map[string]string, more func(region string) string) *world {
+	t.Helper()
+	w := &world{dir: t.TempDir(), peers: map[string]string{}, urls: urls, edges: map[string]*Edge{}, more: more, dirs: map[string]string{}}
 	if err := ca.Init(w.dir, ca.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +69,9 @@ func (w *world) start(t *testing.T, region string) {
 			others += fmt.Sprintf("  %s: {gateways: [%q], rtt: 20ms}\n", name, address)
 		}
 	}
+	if w.dirs[region] == "" || w.more(region) == "" {
+		w.dirs[region] = t.TempDir()
+	}
 	text := fmt.Sprintf(`name: gw-%[1]s
 region: %[1]s
 data_dir: %[2]s
@@ -76,7 +86,7 @@ services:
     path: /mcp
     checks: {interval: 1s, failures: 1, successes: 1}
     discover: [{static: {nodes: [%[6]s]}}]
-`, region, t.TempDir(), w.peers[region], w.dir, others, nodes)
+`, region, w.dirs[region], w.peers[region], w.dir, others, nodes) + w.more(region)
 	file := filepath.Join(t.TempDir(), "quorate.yaml")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -103,7 +113,6 @@ services:
 			_ = e.Shutdown(context.Background())
 		}
 		_ = tel.Shutdown(context.Background())
-		e.probe.CloseIdleConnections()
 	})
 }
 

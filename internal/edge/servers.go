@@ -36,11 +36,22 @@ func (e *Edge) adminServer(cfg *config.Config) (*http.Server, error) {
 	c := admin.Config{
 		Status:      e.Status,
 		Ready:       e.Ready,
+		Settled:     e.Settled,
+		Gate:        e.writable,
+		Control:     e.operators(),
+		Voters:      voters{e},
+		Events:      e.events.After,
 		Regions:     e.Regions,
 		Order:       e.Order,
 		Metrics:     e.opts.Telemetry.Metrics(),
 		ClientCerts: cfg.Admin.TLS.ClientCAFile != "",
 		Logger:      e.log,
+	}
+	if !isWitness(cfg) {
+		c.Settings = settingsAPI{e}
+	}
+	if e.sessions.store != nil {
+		c.Sessions = e.sessionsAPI()
 	}
 	if cfg.Admin.TokenFile != "" {
 		token, err := config.NewToken(cfg.Admin.TokenFile)

@@ -5,19 +5,23 @@ import (
 	"net"
 
 	"github.com/quorate/quorate/gateway"
-	"github.com/quorate/quorate/gateway/breaker"
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/route"
 	"github.com/quorate/quorate/gateway/session"
 	"github.com/quorate/quorate/gateway/shed"
+	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/regions"
 )
 
-// settings translates the file's words into the data plane's.
-func settings(cfg *config.Config) ([]gateway.Service, error) {
+// gatewayServices translates the file's words into the data plane's.
+func gatewayServices(cfg *config.Config) ([]gateway.Service, error) {
 	out := make([]gateway.Service, 0, len(cfg.Services))
 	for i, s := range cfg.Services {
+		trust, err := s.Identity.Trust()
+		if err != nil {
+			return nil, err
+		}
 		routes, err := route.Compile(routesOf(cfg.RoutesOf(i), s))
 		if err != nil {
 			return nil, err
@@ -25,6 +29,7 @@ func settings(cfg *config.Config) ([]gateway.Service, error) {
 		out = append(out, gateway.Service{
 			Name:                 s.Name,
 			Path:                 s.Path,
+			Trust:                trust,
 			Routes:               routes,
 			Attempts:             s.Retry.Attempts,
 			BudgetRatio:          float64(s.Retry.BudgetPercent) / 100,
@@ -38,6 +43,7 @@ func settings(cfg *config.Config) ([]gateway.Service, error) {
 			Spill:                spillOf(s.Spill),
 			Limits:               limitsOf(cfg, &s),
 			Breaker:              breakerOf(s.Breaker),
+			Ledger:               gateway.Keyed{Identity: s.Ledger.IdentityHeader, Retention: s.Ledger.Retention, MaxResult: int(s.Ledger.MaxResult)},
 			Session: session.Config{
 				Service:      s.Name,
 				IdleTimeout:  s.Session.Idle,
@@ -73,6 +79,8 @@ func routesOf(routes []config.Route, s config.Service) []route.Route {
 			Spill:      spillOf(cmp.Or(r.Spill, s.Spill)),
 			Deadline:   r.Deadline,
 			Limit:      r.Limit,
+			Exempt:     r.Authority == config.AuthorityNone,
+			Ledger:     r.Ledger == config.LedgerOn,
 		}
 		if r.Class != "" && r.Spill == "" {
 			to.Spill = regions.SpillNext // who asks for a class means it
@@ -93,21 +101,11 @@ func spillOf(word string) regions.Spill {
 	return s
 }
 
-// perNode is how many requests in flight a pool's limit begins with for each of its nodes, before anything is
-// learned of them.
-const perNode = 32
-
 func limitsOf(cfg *config.Config, s *config.Service) shed.Config {
-	l, nodes := &s.Limits, 0
-	for _, d := range s.Discover {
-		if d.Static != nil {
-			nodes += len(d.Static.Nodes)
-		}
-	}
+	l := &s.Limits
 	return shed.Config{
 		Max: l.Max, Min: l.Min, Adaptive: l.Adaptive, Reserve: l.Reserve, ForeignMax: cfg.Regions[cfg.Region].Capacity,
-		Initial: min(max(perNode*max(nodes, 1), l.Min), l.Max),
-		Shares:  [3]float64{float64(l.FastPercent) / 100, float64(l.MediumPercent) / 100, float64(l.SlowPercent) / 100},
+		Shares: [3]float64{float64(l.FastPercent) / 100, float64(l.MediumPercent) / 100, float64(l.SlowPercent) / 100},
 	}
 }
 

@@ -2,19 +2,25 @@ package edge
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/quorate/quorate/gateway"
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/sources"
 	"github.com/quorate/quorate/regions"
 	"github.com/quorate/quorate/regions/verify"
 )
 
-// coalesce is how long the writer waits for more changes before it builds a table. Deaths do not wait
-// for it: the data plane acts on them by itself.
-const coalesce = 20 * time.Millisecond
+// coalesce is how long the writer waits for more changes before it builds a table, and spacing the least time
+// between two of them, so that hundreds of nodes that come and go make ten tables a second and no more. Deaths do
+// not wait for it: the data plane acts on them by itself.
+const (
+	coalesce = 20 * time.Millisecond
+	spacing  = 100 * time.Millisecond
+)
 
 // reviewEvery is how often the writer looks for nodes on which verification and data plane disagree.
 const reviewEvery = time.Second
@@ -28,13 +34,23 @@ type writer struct {
 	links    *links
 	region   *region
 	cfg      *config.Config
+	services []gateway.Service // as cfg has them
 	table    *regions.Table
+	built    time.Time            // when the table was
+	leaving  map[string]time.Time // services whose nodes are being handed over, since when
 }
 
 // run publishes until ctx ends. reload carries configurations; each is answered on its result channel.
 func (w *writer) run(ctx context.Context, reload <-chan reloading) {
 	timer := time.NewTimer(time.Hour)
 	timer.Stop()
+	armed := false
+	arm := func() {
+		if !armed { // not put off by every further change: those would never be seen while they go on
+			armed = true
+			timer.Reset(max(coalesce, time.Until(w.built.Add(spacing))))
+		}
+	}
 	review := time.NewTicker(reviewEvery)
 	defer review.Stop()
 	for {
@@ -44,13 +60,15 @@ func (w *writer) run(ctx context.Context, reload <-chan reloading) {
 		case r := <-reload:
 			r.result <- w.apply(ctx, r.cfg)
 		case <-w.trackers.changed:
-			timer.Reset(coalesce)
+			arm()
 		case <-review.C:
-			if w.overlooked() {
-				timer.Reset(coalesce)
+			w.straightDistances()
+			if w.overlooked() || len(w.leaving) > 0 {
+				arm()
 			}
 		case <-timer.C:
-			if err := w.publish(w.cfg); err != nil {
+			armed = false
+			if err := w.publish(w.cfg, w.services); err != nil {
 				w.log.Error("routing table not published", "cause", err.Error())
 			}
 		}
@@ -66,7 +84,7 @@ func (w *writer) overlooked() bool {
 			if n.State != regions.Healthy {
 				continue
 			}
-			if live, ok := w.gateway.Node(s.Name, n.ID); ok && live.Dead() {
+			if live, ok := w.gateway.Node(s.Name, n.ID); ok && (live.Dead() || live.Unproven()) {
 				return true
 			}
 		}
@@ -82,7 +100,8 @@ type reloading struct {
 // apply takes a new configuration over, whole or not at all. The old table serves until every new node
 // was looked at once: a pool whose nodes all changed would otherwise be empty for a moment.
 func (w *writer) apply(ctx context.Context, cfg *config.Config) error {
-	if _, err := settings(cfg); err != nil {
+	services, err := gatewayServices(cfg)
+	if err != nil {
 		return err
 	}
 	if err := w.follow(cfg); err != nil {
@@ -92,10 +111,10 @@ func (w *writer) apply(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	w.trackers.firstLook(ctx, firstLook)
-	if err := w.publish(cfg); err != nil {
+	if err := w.publish(cfg, services); err != nil {
 		return err
 	}
-	w.cfg = cfg
+	w.cfg, w.services = cfg, services
 	return nil
 }
 
@@ -104,31 +123,30 @@ func (w *writer) follow(cfg *config.Config) error {
 	if err := w.links.measure(cfg); err != nil {
 		return err
 	}
-	if w.links.peers != nil {
-		if err := w.links.peers.SetRemotes(remotes(cfg)); err != nil {
-			return err
-		}
+	if err := w.links.connect(cfg); err != nil {
+		return err
 	}
 	return w.region.driver.SetRegions(others(cfg), cfg.Regions[cfg.Region].Capacity)
 }
 
-func (w *writer) publish(cfg *config.Config) error {
+func (w *writer) publish(cfg *config.Config, services []gateway.Service) error {
 	in := regions.Input{Previous: w.table, Region: cfg.Region, Bounds: boundsOf(cfg.Classes), Regions: w.region.driver.Regions()}
+	nodes := w.present
+	if cfg != w.cfg { // a new file's nodes were looked at, and the old ones may be of no region of it
+		nodes = w.trackers.nodes
+		clear(w.leaving)
+	}
 	for _, s := range cfg.Services {
-		in.Services = append(in.Services, regions.ServiceInput{Name: s.Name, Path: s.Path, Nodes: w.trackers.nodes(s.Name)})
+		in.Services = append(in.Services, regions.ServiceInput{Name: s.Name, Path: s.Path, Nodes: nodes(s.Name)})
 	}
 	table, err := regions.Build(in)
-	if err != nil {
-		return err
-	}
-	services, err := settings(cfg)
 	if err != nil {
 		return err
 	}
 	if err := w.gateway.Publish(table, services, allowedHosts(cfg), cfg.Listen.AllowedOrigins); err != nil {
 		return err
 	}
-	w.table = table
+	w.table, w.built = table, time.Now()
 	return nil
 }
 
@@ -136,7 +154,6 @@ func (w *writer) publish(cfg *config.Config) error {
 type outside struct {
 	trackers *trackers
 	links    *links
-	probe    *http.Client
 }
 
 // NodeFailed implements gateway.Outside.
@@ -144,12 +161,17 @@ func (o outside) NodeFailed(service string, id regions.NodeID, dead bool) {
 	o.trackers.failed(service, id, dead)
 }
 
+// NodeUnproven implements gateway.Outside.
+func (o outside) NodeUnproven(service string, id regions.NodeID, cause error) {
+	o.trackers.unproven(service, id, cause)
+}
+
 // Alive implements gateway.Outside.
-func (o outside) Alive(ctx context.Context, n regions.Proposal) error {
-	if n.Source == sourceGateway {
+func (o outside) Alive(ctx context.Context, n regions.Proposal, hold *tls.Config) error {
+	if n.Source == sources.Gateway {
 		return o.links.alive(ctx, n)
 	}
-	return verify.Alive(ctx, o.probe, n.URL)
+	return verify.Alive(ctx, verify.AliveClient(hold), n.URL)
 }
 
 // Link implements gateway.Outside.

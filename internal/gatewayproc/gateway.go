@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/internal/admin"
@@ -55,6 +56,7 @@ type Gateway struct {
 	region        string
 	nodes         int
 	http          *http.Client
+	killed        atomic.Bool
 }
 
 // Start starts a gateway and waits until it serves and has verified every node of its region.
@@ -97,6 +99,18 @@ func (g *Gateway) PID() int { return g.process.PID() }
 
 // Done is closed when the process has ended.
 func (g *Gateway) Done() <-chan struct{} { return g.process.Done() }
+
+// Listen is the address that agents connect to, HOST:PORT.
+func (g *Gateway) Listen() string { return g.listen }
+
+// Kill ends the gateway as a crash does, with SIGKILL, and waits until it is gone.
+func (g *Gateway) Kill() {
+	g.killed.Store(true)
+	g.process.Kill()
+}
+
+// Killed reports whether Kill was called.
+func (g *Gateway) Killed() bool { return g.killed.Load() }
 
 // Stop ends the gateway as an orchestrator does, with SIGTERM, and returns how it ended.
 func (g *Gateway) Stop() error { return g.process.Terminate(10 * time.Second) }
@@ -168,21 +182,30 @@ func (g *Gateway) read(ctx context.Context, path string, into any) error {
 
 // Admin reads one path of the admin listener.
 func (g *Gateway) Admin(ctx context.Context, path string) ([]byte, error) {
+	status, body, err := g.ask(ctx, path)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("gatewayproc: %s: %d %s: %.200s", path, status, http.StatusText(status), body)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return body, nil
+}
+
+// ask reads one path of the admin listener, whatever status it answers with.
+func (g *Gateway) ask(ctx context.Context, path string) (status int, body []byte, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+path, nil)
 	if err != nil {
-		return nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+		return 0, nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
 	}
 	resp, err := g.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+		return 0, nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAdmin))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, maxAdmin))
 	if err != nil {
-		return nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+		return 0, nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("gatewayproc: %s: %s: %.200s", path, resp.Status, body)
-	}
-	return body, nil
+	return resp.StatusCode, body, nil
 }

@@ -19,6 +19,7 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	f.IntVar(&cfg.Workers, "workers", 0, "tool calls executing at once; 0 means no limit")
 	f.StringVar(&cfg.Journal, "journal", "", "file of executed effects")
 	f.StringVar(&cfg.Gauge, "gauge", "", "file with the number of calls in flight")
+	f.BoolVar(&cfg.Fence, "fence", false, "refuse writes whose Quorate-Fence is lower than one seen before (409)")
 	f.DurationVar(&cfg.Updates, "updates", 0, "interval of resource updates; 0 means only by the tool touch")
 	if err := f.Parse(args); err != nil {
 		return fmt.Errorf("mcpnode: %w", err)

@@ -24,6 +24,11 @@ type Entry struct {
 	PID   int    `json:"pid"`
 	Phase string `json:"phase"`
 	Unix  int64  `json:"unix_ns"`
+	// Mono is CLOCK_MONOTONIC in nanoseconds: comparable between all processes of one machine, whatever its wall
+	// clock does.
+	Mono  int64  `json:"mono_ns"`
+	Fence uint64 `json:"fence,omitempty"` // the epoch that the write named; 0: none
+	Via   string `json:"via,omitempty"`   // the gateways that the write passed, the first one first; the last one sent it here
 }
 
 // Journal appends entries to a file and syncs it before Append returns, many entries by one sync.
@@ -81,6 +86,9 @@ func (j *Journal) Append(e Entry) error {
 		return nil
 	}
 	e.Unix = time.Now().UnixNano()
+	if e.Mono == 0 {
+		e.Mono = int64(monotonic())
+	}
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("mcpnode: journal: %w", err)

@@ -23,7 +23,8 @@ import (
 // Path is where a node serves MCP.
 const Path = "/mcp"
 
-// UpdatesURI names the resource that changes by the timer and by the tool touch.
+// UpdatesURI names the resource that changes by the timer and by the tool touch. UpdatesURI/ANYTHING can be subscribed
+// to and never changes.
 const UpdatesURI = "quorate-demo://updates"
 
 // ReadyMsg is the "msg" of the line on stdout that says a node serves.
@@ -38,6 +39,7 @@ type Config struct {
 	Workers int           // tool calls executing at once, 0..10000; 0 means no limit
 	Journal string        // file of executed effects, appended; "" keeps none
 	Gauge   string        // file with the number of tool calls in flight, see OpenGauge; "" keeps none
+	Fence   bool          // refuse writes that name a lower epoch than one before (409); the journal remembers it
 	Updates time.Duration // interval of resource updates; 0 means only by touch
 	Stdout  io.Writer     // receives the ready line, default os.Stdout
 	Logger  *slog.Logger  // default drops
@@ -70,13 +72,15 @@ func (c Config) withDefaults() (Config, error) {
 
 // node is the state behind the tools of one process.
 type node struct {
-	cfg     Config
-	pid     int
-	journal *Journal
-	gauge   *Gauge
-	slots   chan struct{} // nil without a limit
-	server  *mcp.Server
-	changes atomic.Int64
+	cfg      Config
+	pid      int
+	journal  *Journal
+	gauge    *Gauge
+	fence    *fence
+	slots    chan struct{} // nil without a limit
+	server   *mcp.Server
+	settings *settings
+	changes  atomic.Int64
 }
 
 // Run serves until ctx ends; then it gives calls in flight a second and returns nil.
@@ -85,9 +89,12 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	n := &node{cfg: cfg, pid: os.Getpid()}
+	n := &node{cfg: cfg, pid: os.Getpid(), settings: newSettings()}
 	if cfg.Workers > 0 {
 		n.slots = make(chan struct{}, cfg.Workers)
+	}
+	if n.fence, err = newFence(cfg.Fence, cfg.Journal); err != nil {
+		return err
 	}
 	if n.journal, err = OpenJournal(cfg.Journal); err != nil {
 		return err
@@ -107,7 +114,7 @@ func (n *node) serve(ctx context.Context) error {
 		return fmt.Errorf("mcpnode: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle(Path, n.handler())
+	mux.Handle(Path, n.fence.guard(n.handler()))
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(ln) }()

@@ -114,6 +114,7 @@ func TestAnnotationsNameTheRetryClass(t *testing.T) {
 	for tool, want := range map[string]string{
 		ToolEcho: "true false", ToolLookup: "true false", ToolSlow: "true false", ToolProgress: "true false",
 		ToolSet: "false true", ToolCharge: "false false", ToolTouch: "false false",
+		ToolSettings: "true false", ToolRemark: "true false",
 	} {
 		if got[tool] != want {
 			t.Errorf("%s: %q, want %q", tool, got[tool], want)
@@ -284,5 +285,38 @@ func TestConfigIsRefused(t *testing.T) {
 		if err := Run(t.Context(), cfg); err == nil {
 			t.Errorf("%+v accepted", cfg)
 		}
+	}
+}
+
+func TestSettingsAreOfTheSession(t *testing.T) {
+	url := start(t, Config{})
+	logged := make(chan any, 1)
+	one := connect(t, url, legacyVersion, &mcp.ClientOptions{
+		LoggingMessageHandler: func(_ context.Context, r *mcp.LoggingMessageRequest) { logged <- r.Params.Data },
+	})
+	other := connect(t, url, legacyVersion, nil)
+	if err := one.SetLoggingLevel(t.Context(), &mcp.SetLoggingLevelParams{Level: "info"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, uri := range []string{UpdatesURI + "/1", UpdatesURI, UpdatesURI + "/2"} {
+		if err := one.Subscribe(t.Context(), &mcp.SubscribeParams{URI: uri}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := one.Subscribe(t.Context(), &mcp.SubscribeParams{URI: "other://uri"}); err == nil {
+		t.Error("it takes any subscription")
+	}
+	if err := one.Unsubscribe(t.Context(), &mcp.UnsubscribeParams{URI: UpdatesURI + "/1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := call(t, one, ToolSettings, Args{}), "level=info subscribed="+UpdatesURI+","+UpdatesURI+"/2"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := call(t, other, ToolSettings, Args{}); got != "level= subscribed=" {
+		t.Errorf("another session has %q", got)
+	}
+	call(t, one, ToolRemark, Args{Text: "hello"})
+	if got := <-logged; got != "hello" {
+		t.Errorf("logged %v", got)
 	}
 }

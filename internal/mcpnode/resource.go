@@ -3,6 +3,7 @@ package mcpnode
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
@@ -12,16 +13,29 @@ import (
 // subscribers of either era.
 func (n *node) newServer() *mcp.Server {
 	accept := func(uri string) error {
-		if uri != UpdatesURI {
+		if uri != UpdatesURI && !strings.HasPrefix(uri, UpdatesURI+"/") {
 			return mcp.ResourceNotFoundError(uri)
 		}
 		return nil
 	}
 	s := mcp.NewServer(&mcp.Implementation{Name: "quorate-demo", Version: "1"}, &mcp.ServerOptions{
-		Logger:             n.cfg.Logger,
-		SubscribeHandler:   func(_ context.Context, r *mcp.SubscribeRequest) error { return accept(r.Params.URI) },
-		UnsubscribeHandler: func(_ context.Context, r *mcp.UnsubscribeRequest) error { return accept(r.Params.URI) },
+		Logger: n.cfg.Logger,
+		SubscribeHandler: func(_ context.Context, r *mcp.SubscribeRequest) error {
+			if err := accept(r.Params.URI); err != nil {
+				return err
+			}
+			n.settings.subscribe(r.Session, r.Params.URI)
+			return nil
+		},
+		UnsubscribeHandler: func(_ context.Context, r *mcp.UnsubscribeRequest) error {
+			if err := accept(r.Params.URI); err != nil {
+				return err
+			}
+			n.settings.unsubscribe(r.Session, r.Params.URI)
+			return nil
+		},
 	})
+	s.AddReceivingMiddleware(n.settings.levels)
 	n.addTools(s)
 	s.AddResource(&mcp.Resource{URI: UpdatesURI, Name: "updates", MIMEType: "text/plain"}, n.read)
 	return s

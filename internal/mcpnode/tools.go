@@ -3,6 +3,7 @@ package mcpnode
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	ToolSet      = "set"      // idempotent effect
 	ToolCharge   = "charge"   // effect that must not happen twice
 	ToolTouch    = "touch"    // effect: changes the resource
+	ToolSettings = "settings" // read-only: answers the log level and the subscriptions of its session
+	ToolRemark   = "remark"   // read-only: logs its text at the level info, then answers
 )
 
 // Bounds on arguments: a test node must not be a way to use up a machine.
@@ -30,7 +33,7 @@ const (
 // Args are the arguments of every tool; each reads the ones it knows.
 type Args struct {
 	Call    string `json:"call,omitempty" jsonschema:"names this call in the journal; effects and named calls are journalled"`
-	Text    string `json:"text,omitempty" jsonschema:"echo: the text to answer"`
+	Text    string `json:"text,omitempty" jsonschema:"echo: the text to answer; remark: the text to log"`
 	Bytes   int    `json:"bytes,omitempty" jsonschema:"echo: pads the answer to this length"`
 	Key     string `json:"key,omitempty" jsonschema:"lookup, set: the key"`
 	Value   string `json:"value,omitempty" jsonschema:"set: the value"`
@@ -50,6 +53,8 @@ func (n *node) addTools(s *mcp.Server) {
 	n.add(s, ToolLookup, "reads a key", safe, n.lookup)
 	n.add(s, ToolSlow, "answers after work_ms", safe, n.lookup)
 	n.add(s, ToolProgress, "reports progress, then answers", safe, n.progress)
+	n.add(s, ToolSettings, "answers what its session has set", safe, n.settings.tell)
+	n.add(s, ToolRemark, "logs its text", safe, remark)
 	n.add(s, ToolSet, "sets a key; again is the same as once", again, n.effect)
 	n.add(s, ToolCharge, "charges once; again is a second charge", once, n.effect)
 	n.add(s, ToolTouch, "changes the resource "+UpdatesURI, once, n.touch)
@@ -78,6 +83,12 @@ func (n *node) execute(ctx context.Context, req *mcp.CallToolRequest, a Args, re
 		return do(ctx, req, a)
 	}
 	e := Entry{Call: a.Call, Tool: req.Params.Name, Node: n.cfg.Name, PID: n.pid, Phase: PhaseStart}
+	e.Fence, e.Via = sent(req)
+	at, _, ok := n.fence.admit(e.Fence) // again: a later epoch may have overtaken it on the way here
+	if !ok {
+		return "", errFenced
+	}
+	e.Mono = int64(at)
 	if err := n.journal.Append(e); err != nil {
 		return "", err
 	}
@@ -85,8 +96,17 @@ func (n *node) execute(ctx context.Context, req *mcp.CallToolRequest, a Args, re
 	if err != nil {
 		return "", err
 	}
-	e.Phase = PhaseEnd
+	e.Phase, e.Mono = PhaseEnd, 0
 	return text, n.journal.Append(e)
+}
+
+// sent returns what the gateway says of a call. That it is a number was checked as it came in, where it matters.
+func sent(req *mcp.CallToolRequest) (epoch uint64, via string) {
+	if req.Extra == nil {
+		return 0, ""
+	}
+	epoch, _ = strconv.ParseUint(req.Extra.Header.Get(headerFence), 10, 64)
+	return epoch, req.Extra.Header.Get(headerVia)
 }
 
 func (n *node) acquire(ctx context.Context) error {
@@ -115,6 +135,10 @@ func echo(_ context.Context, _ *mcp.CallToolRequest, a Args) (string, error) {
 		return a.Text + strings.Repeat(".", pad), nil
 	}
 	return a.Text, nil
+}
+
+func remark(ctx context.Context, req *mcp.CallToolRequest, a Args) (string, error) {
+	return a.Text, req.Session.Log(ctx, &mcp.LoggingMessageParams{Level: "info", Logger: "remark", Data: a.Text})
 }
 
 func (n *node) lookup(ctx context.Context, _ *mcp.CallToolRequest, a Args) (string, error) {

@@ -18,6 +18,11 @@ const (
 	forwardIdle    = 5 * time.Minute
 )
 
+// lanes is how many connections carry requests to one gateway, in turn. When a region is lost, everything goes
+// at once to connections that were nearly idle, and what is more than the first window of one of them
+// (10 segments, RFC 6928) waits there for another round trip.
+const lanes = 4
+
 // handed is a listener for connections that were accepted elsewhere, and whose handshake is done.
 type handed struct {
 	conns chan net.Conn
@@ -109,13 +114,13 @@ func (p *Peers) forwarded(w http.ResponseWriter, r *http.Request) {
 	p.cfg.Forward.ServeHTTP(w, r)
 }
 
-// newTransport carries requests to the remote over HTTP/2.
-func (r *remote) newTransport() *http.Transport {
+// newTransport carries requests to the remote over HTTP/2, as long as it is that gateway; "" may be any.
+func (r *remote) newTransport(gateway string) *http.Transport {
 	t := &http.Transport{
 		DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			ctx, cancel := context.WithTimeout(ctx, r.patience())
 			defer cancel()
-			c, _, err := r.connect(ctx, protocolForward)
+			c, _, err := r.connect(ctx, gateway, protocolForward)
 			if err != nil {
 				return nil, err
 			}
@@ -131,25 +136,63 @@ func (r *remote) newTransport() *http.Transport {
 	return t
 }
 
-// carrier returns the transport whose connections show the credentials in use. The connections of older
-// ones end with the requests they carry: the other side believes them only until their certificate ends.
-func (r *remote) carrier() *http.Transport {
-	generation := r.p.cfg.Credentials.get().generation
-	r.mu.Lock()
-	t, old := r.forward, r.forward
-	if r.shown < generation {
-		t = r.newTransport()
-		r.forward, r.shown = t, generation
-	}
-	r.mu.Unlock()
-	if t != old {
-		old.CloseIdleConnections()                         // writes: not while holding mu
-		context.AfterFunc(r.ctx, old.CloseIdleConnections) // of those that are busy now
-	}
-	return t
+// carriers are the transports to one remote, one for each lane.
+type carriers struct {
+	gateway string // the only one they lead to; "" for whoever is there
+	shown   uint64 // generation of the credentials on their connections
+	lanes   [lanes]*http.Transport
 }
 
-// Transport returns what carries requests to a remote. It fails with ErrUnknown while there is none.
+func (r *remote) newCarriers(gateway string, generation uint64) *carriers {
+	c := carriers{gateway: gateway, shown: generation}
+	for i := range c.lanes {
+		c.lanes[i] = r.newTransport(gateway)
+	}
+	return &c
+}
+
+func (c *carriers) closeIdle() {
+	if c == nil {
+		return
+	}
+	for _, t := range c.lanes {
+		t.CloseIdleConnections()
+	}
+}
+
+// carriers returns the transports kept at a place, to a gateway, whose connections show the credentials in use.
+// The connections of older ones end with the requests they carry: the other side believes them only until
+// their certificate ends.
+func (r *remote) carriers(kept **carriers, gateway string) *carriers {
+	generation := r.p.cfg.Credentials.get().generation
+	r.mu.Lock()
+	c, old := *kept, *kept
+	if c == nil || c.shown < generation || c.gateway != gateway {
+		c = r.newCarriers(gateway, generation)
+		*kept = c
+	}
+	r.mu.Unlock()
+	if c != old && old != nil {
+		old.closeIdle()                         // writes: not while holding mu
+		context.AfterFunc(r.ctx, old.closeIdle) // of those that are busy now
+	}
+	return c
+}
+
+// carrier returns the transport whose turn it is.
+func (r *remote) carrier(c *carriers) *http.Transport { return c.lanes[r.turn.Add(1)%lanes] }
+
+// idle closes the connections that carry nothing.
+func (r *remote) idle() {
+	r.mu.Lock()
+	forward, named := r.forward, r.named
+	r.mu.Unlock()
+	forward.closeIdle()
+	named.closeIdle()
+}
+
+// Transport returns what carries requests to a remote; region "" is whichever is at the address. It fails with
+// ErrUnknown while there is none.
 func (p *Peers) Transport(region, address string) http.RoundTripper {
 	return transport{p, region, address}
 }
@@ -165,5 +208,23 @@ func (t transport) RoundTrip(q *http.Request) (*http.Response, error) {
 	if r == nil {
 		return nil, fmt.Errorf("peer: forward: %s at %s: %w", t.region, t.address, ErrUnknown)
 	}
-	return r.carrier().RoundTrip(q)
+	return r.carrier(r.carriers(&r.forward, "")).RoundTrip(q)
+}
+
+// TransportTo returns what carries requests to the gateway of that name, over whichever remote was that gateway
+// when its link was last up. Nobody else gets them. It fails with ErrUnknown while there is no such remote.
+func (p *Peers) TransportTo(gateway string) http.RoundTripper { return transportTo{p, gateway} }
+
+type transportTo struct {
+	p       *Peers
+	gateway string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t transportTo) RoundTrip(q *http.Request) (*http.Response, error) {
+	r := t.p.leading(t.gateway)
+	if r == nil {
+		return nil, fmt.Errorf("peer: forward: gateway %s: %w", t.gateway, ErrUnknown)
+	}
+	return r.carrier(r.carriers(&r.named, t.gateway)).RoundTrip(q)
 }

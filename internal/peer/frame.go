@@ -18,10 +18,14 @@ const (
 	framePong    = 3 // see beat: the ping's sequence and time, and the answerer's own heard
 	frameReport  = 4 // the owner's payload
 	frameGoodbye = 5 // JSON, see goodbye
+	frameSignal  = 6 // the owner's payload
+	frameWelcome = 7 // empty: the accepting side of a stream takes it; the stream's own bytes follow
 
 	frameHeader = 5
 	// MaxReport is the largest report, in bytes; no frame is larger.
 	MaxReport = 64 << 10
+	// MaxSignal is the largest signal, in bytes.
+	MaxSignal = 8 << 10
 	// maxHello bounds what is read before the other side has said who it is.
 	maxHello = 4 << 10
 
@@ -104,7 +108,9 @@ type hello struct {
 	Start    int64  `json:"start"`
 	Instance string `json:"instance"`
 	Version  string `json:"version,omitempty"`
-	Probe    bool   `json:"probe,omitempty"` // only asks whether anybody answers; no link
+	Address  string `json:"address,omitempty"` // where others reach its listener
+	Cluster  string `json:"cluster,omitempty"` // with its generation; empty while it belongs to none
+	Probe    bool   `json:"probe,omitempty"`   // only asks whether anybody answers; no link
 }
 
 // goodbye is the last frame of a side that ends a link on purpose.
@@ -116,7 +122,7 @@ type goodbye struct {
 // words of goodbyes
 const (
 	byeClosing  = "closing"  // the gateway stops, or the remote has left its configuration
-	byeRenewed  = "renewed"  // the side has new credentials and will be back at once
+	byeRenewed  = "renewed"  // the side has something new to show, and both shall be back at once
 	byeVersion  = "version"  // see ErrVersion
 	byeSelf     = "self"     // see ErrSelf
 	byeTwin     = "twin"     // see ErrTwin
@@ -125,7 +131,7 @@ const (
 	byeTrust    = "trust"    // the certificate is not good any more
 	byeSilent   = "silent"   // no pong came
 	byeIdentity = "identity" // the hello and the certificate differ
-	byeProbe    = "probe"    // the question was answered
+	byeCluster  = "cluster"  // see ErrCluster
 )
 
 // jsonFrame makes a frame of a hello or a goodbye.

@@ -29,36 +29,51 @@ func (e errGoodbye) Is(target error) bool {
 		return target == ErrTwin
 	case byeVersion:
 		return target == ErrVersion
+	case byeCluster:
+		return target == ErrCluster
+	case byeRenewed:
+		return target == errRenewed
 	}
 	return false
 }
 
+// meeting is a connection on which both sides have proved who they are and said hello.
+type meeting struct {
+	conn   *tls.Conn
+	trust  *trust
+	theirs hello
+	era    uint64 // of what this gateway said of itself, see Regreet
+}
+
 // greet exchanges hellos on a connection whose handshake is done. Both sides speak first. On an error the
 // other side was told, and the caller closes the connection.
-func (p *Peers) greet(conn *tls.Conn, t *trust, probe bool, until time.Time) (hello, error) {
+func (p *Peers) greet(conn *tls.Conn, t *trust, probe bool, until time.Time) (meeting, error) {
 	if err := conn.SetDeadline(until); err != nil {
-		return hello{}, err
+		return meeting{}, err
 	}
-	mine := p.hello
-	mine.Probe = probe
+	m := meeting{conn: conn, trust: t, era: p.era.Load()}
+	mine, err := p.introduce(probe)
+	if err != nil {
+		return meeting{}, err
+	}
 	frame, err := jsonFrame(frameHello, mine)
 	if err != nil {
-		return hello{}, err
+		return meeting{}, err
 	}
 	if _, err := conn.Write(frame); err != nil {
-		return hello{}, errors.Join(err, firstWords(conn))
+		return meeting{}, errors.Join(err, firstWords(conn))
 	}
-	theirs, err := readHello(conn)
+	m.theirs, err = readHello(conn)
 	if err == nil {
-		err = p.judge(theirs, t.identity)
+		err = p.judge(m.theirs, mine, t.identity)
 	}
 	if word := byeFor(err); word != "" {
 		p.refuse(conn, word, err.Error())
 	}
 	if err != nil {
-		return hello{}, err
+		return meeting{}, err
 	}
-	return theirs, conn.SetDeadline(time.Time{})
+	return m, conn.SetDeadline(time.Time{})
 }
 
 // firstWords reads what the other side said before it closed: that it does not trust us, for example.
@@ -109,7 +124,7 @@ func printable(s string) string {
 }
 
 // judge decides whether a link with the sender of a hello makes sense.
-func (p *Peers) judge(h hello, shown Identity) error {
+func (p *Peers) judge(h, mine hello, shown Identity) error {
 	said := Identity{Region: h.Region, Gateway: h.Gateway}
 	switch {
 	case h.Max < versionMin || h.Min > versionMax:
@@ -121,7 +136,11 @@ func (p *Peers) judge(h hello, shown Identity) error {
 	case shown == p.identity:
 		return fmt.Errorf("%w, %s", ErrTwin, shown)
 	}
-	return nil
+	err := mixed(h, mine, shown)
+	if errors.Is(err, ErrCluster) && p.cfg.Foreign != nil {
+		p.cfg.Foreign(h.Cluster)
+	}
+	return err
 }
 
 // byeFor returns the goodbye's word for what was found wrong here, "" when there is nobody to tell.
@@ -138,6 +157,14 @@ func byeFor(err error) string {
 		return byeTwin
 	case errors.Is(err, ErrIdentity):
 		return byeIdentity
+	case errors.Is(err, ErrCluster):
+		return byeCluster
+	case errors.Is(err, errRegreet):
+		return byeRenewed
+	case errors.Is(err, errFull):
+		return byeFull
+	case errors.Is(err, ErrClosed):
+		return byeClosing
 	case errors.Is(err, ErrFrame):
 		return byeProtocol
 	}

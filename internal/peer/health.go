@@ -20,6 +20,7 @@ type health struct {
 	sent     [recent]ping
 	seq      uint64        // of the last ping sent; the first is 1
 	answered time.Duration // when the last pong came; the link's begin until then
+	stood    time.Duration // when the path last moved again after it had stood still
 	heardAt  time.Duration // when the last ping of the other side came, or never
 	toldAt   time.Duration // when the other side last told what it hears, or never
 	told     time.Duration // how old our last ping was then, over there, or never
@@ -29,6 +30,7 @@ type ping struct {
 	seq  uint64
 	sent time.Duration
 	rtt  time.Duration // 0 until answered
+	held bool          // the pong was held up on the way
 }
 
 func newHealth(interval, floor, seed time.Duration) *health {
@@ -49,15 +51,23 @@ func (h *health) pinged(b beat, now time.Duration) beat {
 	return beat{seq: b.seq, sent: b.sent, heard: 0}
 }
 
-// ponged takes in a pong. It returns the measured round trip, false for a pong to no ping of ours.
+// ponged takes in a pong, false for one to no ping of ours. It returns the measured round trip, 0 where none was:
+// a path that stood still gives back all its pongs at one time, and those tell how long it stood and not how
+// long it is. They would otherwise pass for a distance, as a retransmitted segment's would (RFC 6298 section 3).
 func (h *health) ponged(b beat, now time.Duration) (time.Duration, bool) {
 	p := &h.sent[b.seq%recent]
 	if b.seq == 0 || p.seq != b.seq || p.sent != b.sent || p.rtt != 0 {
 		return 0, false
 	}
 	p.rtt = max(now-p.sent, 1)
+	if now-h.answered > 2*h.interval+h.rtt() {
+		h.stood = now
+	}
 	h.answered = now
 	h.hears(b, now)
+	if p.held = p.sent < h.stood; p.held {
+		return 0, true
+	}
 	return p.rtt, true
 }
 
@@ -67,7 +77,7 @@ func (h *health) hears(b beat, now time.Duration) { h.toldAt, h.told = now, b.he
 func (h *health) rtt() time.Duration {
 	var all []time.Duration
 	for i := uint64(0); i < recent && i < h.seq && len(all) < 15; i++ {
-		if p := h.sent[(h.seq-i)%recent]; p.rtt > 0 {
+		if p := h.sent[(h.seq-i)%recent]; p.rtt > 0 && !p.held {
 			all = append(all, p.rtt)
 		}
 	}
@@ -105,7 +115,7 @@ func (h *health) bound() time.Duration { return max(h.floor, 4*(h.interval+h.rtt
 func (h *health) deadline() time.Duration { return h.answered + h.bound() }
 
 // excuse forgives the silence so far: this process itself was not running, so it cannot tell.
-func (h *health) excuse(now time.Duration) { h.answered = now }
+func (h *health) excuse(now time.Duration) { h.answered, h.stood = now, now }
 
 // hearing reports whether anything of the other side came lately.
 func (h *health) hearing(now time.Duration) bool {

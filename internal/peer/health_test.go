@@ -85,3 +85,57 @@ func TestHealthHears(t *testing.T) {
 		t.Error("hearing does not end with the bound")
 	}
 }
+
+// What a path held up tells how long it stood, not how long it is: neither the link's own figure nor the
+// distance to the region may take it in.
+func TestHealthMeasuresNoStall(t *testing.T) {
+	const rtt, interval = 80 * ms, 250 * ms
+	for name, excused := range map[string]bool{"the path stood": false, "this process stood": true} {
+		h := newHealth(interval, 600*ms, rtt)
+		now := time.Duration(0)
+		for range 20 {
+			now += interval
+			if got, ok := h.ponged(h.ping(now), now+rtt); !ok || got != rtt {
+				t.Fatalf("%s: measured %v %v", name, got, ok)
+			}
+		}
+		var stuck []beat
+		for range 7 {
+			now += interval
+			stuck = append(stuck, h.ping(now))
+		}
+		now += 100 * ms
+		if excused {
+			h.excuse(now)
+		}
+		for _, b := range stuck {
+			if got, ok := h.ponged(b, now); !ok || got != 0 {
+				t.Errorf("%s: a pong %v late passes for a distance of %v (%v)", name, now-b.sent, got, ok)
+			}
+		}
+		if h.rtt() != rtt || h.answered != now {
+			t.Errorf("%s: the link's round trip is %v, its last sign of life %v ago", name, h.rtt(), now-h.answered)
+		}
+		if got, ok := h.ponged(h.ping(now), now+rtt); !ok || got != rtt {
+			t.Errorf("%s: afterwards %v %v", name, got, ok)
+		}
+	}
+	// A region that is really farther away now is measured, if a little later.
+	h := newHealth(interval, 600*ms, rtt)
+	h.ponged(h.ping(0), rtt)
+	const far = 3 * time.Second
+	measured := 0
+	for now := interval; now < 4*far; now += interval {
+		b := h.ping(now)
+		if now > far {
+			seq := b.seq - uint64(far/interval)
+			p := h.sent[seq%recent]
+			if got, ok := h.ponged(beat{seq: seq, sent: p.sent}, p.sent+far); ok && got == far {
+				measured++
+			}
+		}
+	}
+	if measured < 10 || h.rtt() != far {
+		t.Errorf("%d pongs measured, round trip %v", measured, h.rtt())
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -149,7 +150,7 @@ func TestConfigBounds(t *testing.T) {
 		many[i] = Remote{Region: "r", Address: fmt.Sprintf("127.0.0.1:%d", i+1)}
 	}
 	for name, all := range map[string][]Remote{
-		"too many": many, "no port": {{Region: "r", Address: "host"}}, "no region": {{Address: "h:1"}},
+		"too many": many, "no port": {{Region: "r", Address: "host"}}, "no port, no region": {{Address: "h"}},
 		"one of two": {{Region: "r", Address: "127.0.0.1:1"}, {Region: "r"}},
 	} {
 		if err := g.SetRemotes(all); !errors.Is(err, ErrConfig) || len(g.Links()) > 0 {
@@ -159,5 +160,34 @@ func TestConfigBounds(t *testing.T) {
 	g.stop()
 	if err := g.SetRemotes(nil); !errors.Is(err, ErrClosed) {
 		t.Error(err)
+	}
+}
+
+// Requests take several connections in turn, so that what comes at once when a region is lost does not wait
+// behind the first window of one that was idle.
+func TestForwardTakesLanes(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	a, b := pairOf(t, f, nil)
+	used := map[string]int{}
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { used[i.Conn.LocalAddr().String()]++ }}
+	for range 3 * lanes {
+		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet, "https://b/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := a.Transport("west", b.address).RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+	}
+	if len(used) != lanes {
+		t.Errorf("%d connections: %v", len(used), used)
+	}
+	for c, n := range used {
+		if n != 3 {
+			t.Errorf("%s carried %d requests of %d", c, n, 3*lanes)
+		}
 	}
 }

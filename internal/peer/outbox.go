@@ -5,14 +5,18 @@ import "sync"
 // maxControl bounds the pongs that wait to be written; a side that pings faster than it reads loses some.
 const maxControl = 16
 
+// maxSignals bounds the signals that wait to be written.
+const maxSignals = 64
+
 // outbox is what a link has to send. It never blocks whoever puts something in: of reports only the newest
-// is kept, pings do not pile up, and control frames are bounded.
+// is kept, pings do not pile up, and control frames and signals are bounded.
 type outbox struct {
 	wake chan struct{} // something is to be sent
 
 	mu      sync.Mutex
 	control [][]byte // whole frames, written before anything else
 	ping    bool
+	signals [][]byte // whole frames
 	report  []byte
 	bye     []byte // the last frame
 }
@@ -34,6 +38,16 @@ func (o *outbox) pong(frame []byte) {
 	})
 }
 
+// signal reports whether there was room for another frame.
+func (o *outbox) signal(frame []byte) (ok bool) {
+	o.put(func() {
+		if ok = len(o.signals) < maxSignals && o.bye == nil; ok {
+			o.signals = append(o.signals, frame)
+		}
+	})
+	return ok
+}
+
 func (o *outbox) pingNow()             { o.put(func() { o.ping = true }) }
 func (o *outbox) offer(payload []byte) { o.put(func() { o.report = payload }) }
 func (o *outbox) goodbye(frame []byte) { o.put(func() { o.bye = frame }) }
@@ -47,16 +61,23 @@ func (o *outbox) next(ping func() []byte) (frame []byte, last bool) {
 	case o.bye != nil:
 		return o.bye, true
 	case len(o.control) > 0:
-		frame = o.control[0]
-		o.control = append(o.control[:0], o.control[1:]...)
+		frame, o.control = first(o.control)
 	case o.ping:
 		o.ping = false
 		frame = ping()
+	case len(o.signals) > 0:
+		frame, o.signals = first(o.signals)
 	case o.report != nil:
 		frame = appendFrame(make([]byte, 0, frameHeader+len(o.report)), frameReport, o.report)
 		o.report = nil
 	}
 	return frame, false
+}
+
+// first takes the oldest frame off a queue, in place.
+func first(queue [][]byte) (frame []byte, rest [][]byte) {
+	frame = queue[0]
+	return frame, append(queue[:0], queue[1:]...)
 }
 
 // leaving reports whether the goodbye waits to be written.

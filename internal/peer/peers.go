@@ -1,20 +1,17 @@
-// Package peer links this gateway with the gateways of other regions: mutual TLS with the fleet's
-// certificates, one listener for all protocols between gateways, links that ping and carry reports, and the
-// connections that requests are forwarded over. It must not know what reports say, how requests are routed,
-// or what follows from a link that is down.
+// Package peer links this gateway with the other gateways of its fleet: mutual TLS with the fleet's
+// certificates, one listener for all protocols between gateways, links that ping and carry reports and signals,
+// the connections that requests are forwarded over, and streams for the log that gateways share. It must not know
+// what reports, signals and streams say, how requests are routed, or what follows from a link that is down.
 package peer
 
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +21,7 @@ import (
 const (
 	protocolLink    = "quorate-link/1"
 	protocolForward = "h2"
+	protocolStream  = "quorate-raft/1"
 )
 
 // Errors that callers branch on.
@@ -42,11 +40,19 @@ type Config struct {
 	Version     string                                          // of this build, shown to others
 	Report      func() []byte                                   // what others are told, at most MaxReport; nil: nothing
 	Received    func(from Identity, payload []byte)             // must not block; nil: reports are dropped
-	RTT         func(region, address string, rtt time.Duration) // every measured round trip; must not block; nil: nobody asks
+	Signal      func(from Identity, payload []byte)             // called by what reads the link: must not block, owns payload; nil: signals are dropped
+	RTT         func(region, address string, rtt time.Duration) // every measured round trip of a Remote, named as it was set; must not block; nil: nobody asks
 	Forward     http.Handler                                    // serves forwarded requests, see From
 	Interval    time.Duration                                   // between two pings and two reports; default 250 ms
 	Floor       time.Duration                                   // shortest silence that ends a link; default 600 ms
-	Logger      *slog.Logger
+	// Advertise is the HOST:PORT that others reach this gateway's listener at; default "": unknown.
+	Advertise string
+	// Cluster returns the cluster and generation that this gateway belongs to, at most MaxCluster bytes of printable
+	// ASCII without spaces; "" while it belongs to none, as when nil. It is asked at every hello. See Regreet.
+	Cluster func() string
+	// Foreign is told the cluster of a gateway that is refused because of it; it must not block; nil: nobody asks.
+	Foreign func(cluster string)
+	Logger  *slog.Logger
 }
 
 // Bounds.
@@ -57,25 +63,17 @@ const (
 	handshake  = 5 * time.Second // of a connection that comes in, from accept to hello
 	minBackoff = 50 * time.Millisecond
 	maxBackoff = 5 * time.Second
+	// selfBackoff is for addresses of this gateway itself: they may lead to another one some day.
+	selfBackoff = time.Minute
+	// unmeasured is how long a handshake may take with a gateway whose distance is unknown.
+	unmeasured = 2 * time.Second
 )
 
-// Remote is another gateway as configured.
+// Remote is another gateway as configured. Without a region it is whichever answers at the address, this gateway
+// itself included; who that is, its certificate says.
 type Remote struct {
 	Region, Address string
 	Seed            time.Duration // round trip to expect until it is measured
-}
-
-// Link is the link to one remote, or from one gateway.
-type Link struct {
-	Region, Address string
-	Gateway         string // "" until it has said its name
-	In              bool   // the other side dialed
-	Up              bool
-	Since           time.Time
-	RTT             time.Duration // median of the recent pings
-	Loss            float64       // part of the recent pings without a pong in time
-	Version         string
-	Error           string // why it is down, or went down last
 }
 
 // Peers are the links of one gateway. Methods may be called concurrently.
@@ -84,10 +82,14 @@ type Peers struct {
 	identity Identity
 	hello    hello
 	log      *slog.Logger
+	era      atomic.Uint64 // see Regreet
 	changed  chan struct{}
 	refused  atomic.Uint64
 	server   *http.Server
 	conns    *handed // connections for the server
+
+	directory directory
+	streams   streams
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -114,16 +116,27 @@ func New(cfg Config) (*Peers, error) {
 	if cfg.Interval < 10*time.Millisecond || cfg.Interval > time.Minute || cfg.Floor < cfg.Interval {
 		return nil, fmt.Errorf("%w: interval %s or floor %s is out of range", ErrConfig, cfg.Interval, cfg.Floor)
 	}
+	if cfg.Advertise != "" && !reachable(cfg.Advertise) {
+		return nil, fmt.Errorf("%w: advertise %q is no HOST:PORT that others could dial", ErrConfig, cfg.Advertise)
+	}
 	p := &Peers{cfg: cfg, identity: cfg.Credentials.Identity(), log: cfg.Logger, changed: make(chan struct{}, 1),
 		remotes: make(map[Remote]*remote), inbound: make(map[*session]struct{})}
-	p.hello = hello{Min: versionMin, Max: versionMax, Region: p.identity.Region, Gateway: p.identity.Gateway,
-		Start: time.Now().UnixNano(), Instance: rand.Text(), Version: cfg.Version}
+	p.hello = newHello(p.identity, cfg.Version)
+	p.hello.Address = cfg.Advertise
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	p.conns = newHanded()
 	p.server = p.forwardServer()
 	p.work.Go(func() { _ = p.server.Serve(p.conns) }) // ends with it
 	p.work.Go(p.tell)
+	p.work.Go(p.tend)
 	return p, nil
+}
+
+func newHello(of Identity, version string) hello {
+	return hello{
+		Min: versionMin, Max: versionMax, Region: of.Region, Gateway: of.Gateway,
+		Start: time.Now().UnixNano(), Instance: rand.Text(), Version: version,
+	}
 }
 
 // tell offers a report on every link each Interval.
@@ -167,13 +180,14 @@ func (p *Peers) report() []byte {
 	return b
 }
 
-// SetRemotes replaces the gateways that are dialed. Those that stay keep their links.
+// SetRemotes replaces the gateways that are dialed. Those that stay keep their links. One without a region is
+// left out if another has its address.
 func (p *Peers) SetRemotes(all []Remote) error {
 	if len(all) > maxRemotes {
 		return fmt.Errorf("%w: %d remotes, at most %d", ErrConfig, len(all), maxRemotes)
 	}
 	for _, r := range all {
-		if _, _, err := net.SplitHostPort(r.Address); err != nil || r.Region == "" {
+		if _, _, err := net.SplitHostPort(r.Address); err != nil {
 			return fmt.Errorf("%w: remote %s %q", ErrConfig, r.Region, r.Address)
 		}
 	}
@@ -182,8 +196,14 @@ func (p *Peers) SetRemotes(all []Remote) error {
 	if p.closed {
 		return ErrClosed
 	}
-	wanted := make(map[Remote]bool, len(all))
+	wanted, placed := make(map[Remote]bool, len(all)), make(map[string]bool, len(all))
 	for _, r := range all {
+		placed[r.Address] = placed[r.Address] || r.Region != ""
+	}
+	for _, r := range all {
+		if r.Region == "" && placed[r.Address] {
+			continue
+		}
 		key := Remote{Region: r.Region, Address: r.Address}
 		wanted[key] = true
 		if p.remotes[key] == nil {
@@ -200,10 +220,19 @@ func (p *Peers) SetRemotes(all []Remote) error {
 	return nil
 }
 
+// remote returns the remote of that region and address, of any region when that is "".
 func (p *Peers) remote(region, address string) *remote {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.remotes[Remote{Region: region, Address: address}]
+	if r := p.remotes[Remote{Region: region, Address: address}]; r != nil || region != "" {
+		return r
+	}
+	for key, r := range p.remotes {
+		if key.Address == address {
+			return r
+		}
+	}
+	return nil
 }
 
 // Changed delivers a signal after a link went up or down; several at once count as one.
@@ -212,52 +241,7 @@ func (p *Peers) Changed() <-chan struct{} { return p.changed }
 // Refused returns how many connections were turned away.
 func (p *Peers) Refused() uint64 { return p.refused.Load() }
 
-// Links returns the links to all remotes, and those that others have dialed, by region and address.
-func (p *Peers) Links() []Link {
-	p.mu.Lock()
-	remotes, inbound := make([]*remote, 0, len(p.remotes)), make([]*session, 0, len(p.inbound))
-	for _, r := range p.remotes {
-		remotes = append(remotes, r)
-	}
-	for s := range p.inbound {
-		inbound = append(inbound, s)
-	}
-	p.mu.Unlock()
-	var all []Link
-	for _, r := range remotes {
-		all = append(all, r.link())
-	}
-	for _, s := range inbound {
-		l := s.link()
-		l.In, l.Region, l.Address = true, s.trust.identity.Region, s.conn.RemoteAddr().String()
-		all = append(all, l)
-	}
-	slices.SortFunc(all, func(a, b Link) int {
-		return compare(a.Region, b.Region, a.Address, b.Address)
-	})
-	return all
-}
-
-func compare(pairs ...string) int {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		switch {
-		case pairs[i] < pairs[i+1]:
-			return -1
-		case pairs[i] > pairs[i+1]:
-			return 1
-		}
-	}
-	return 0
-}
-
-// link describes a session that is up.
-func (s *session) link() Link {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Link{Gateway: s.theirs.Gateway, Up: s.err == nil, Since: s.began, RTT: s.health.rtt(), Loss: s.health.loss(s.now()), Version: printable(s.theirs.Version)}
-}
-
-// Close ends links with a goodbye, and forwarded requests when they are done or ctx ends.
+// Close ends streams, links with a goodbye, and forwarded requests when they are done or ctx ends.
 func (p *Peers) Close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true
@@ -271,118 +255,7 @@ func (p *Peers) Close(ctx context.Context) error {
 	}
 	p.stop()
 	p.conns.close()
+	p.streams.close()
 	p.work.Wait()
 	return err
-}
-
-// Serve accepts other gateways on l until Close, which closes l too.
-func (p *Peers) Serve(l net.Listener) error {
-	stop := context.AfterFunc(p.ctx, func() { _ = l.Close() })
-	defer stop()
-	for {
-		c, err := l.Accept()
-		switch {
-		case p.ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return fmt.Errorf("peer: serve: %w", err)
-		case err != nil: // a connection that is gone already, or too many files: neither ends the listener
-			p.log.Debug("no connection from another gateway", "cause", err.Error())
-			select {
-			case <-time.After(10 * time.Millisecond):
-			case <-p.ctx.Done():
-			}
-			continue
-		}
-		if !p.admit() {
-			p.refused.Add(1)
-			_ = c.Close()
-			continue
-		}
-		p.work.Go(func() {
-			defer p.greeted()
-			p.welcome(c)
-		})
-	}
-}
-
-// admit counts a connection in that has not said hello yet.
-func (p *Peers) admit() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || p.greeting >= maxLinks {
-		return false
-	}
-	p.greeting++
-	return true
-}
-
-func (p *Peers) greeted() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.greeting--
-}
-
-// welcome finds out who a connection is of and what it wants.
-func (p *Peers) welcome(raw net.Conn) {
-	until := time.Now().Add(handshake)
-	m := p.cfg.Credentials.get()
-	conn := tls.Server(raw, p.serverTLS(m))
-	ctx, cancel := context.WithDeadline(p.ctx, until)
-	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
-		p.turnAway(raw, err)
-		return
-	}
-	t, err := trusted(p.cfg.Credentials, conn.ConnectionState(), x509.ExtKeyUsageClientAuth, m.generation)
-	if err != nil {
-		p.turnAway(raw, err)
-		return
-	}
-	switch conn.ConnectionState().NegotiatedProtocol {
-	case protocolForward:
-		p.conns.hand(conn, t)
-	case protocolLink:
-		p.linked(conn, t, until)
-	default:
-		p.turnAway(raw, errors.New("no protocol of ours was asked for"))
-	}
-}
-
-func (p *Peers) turnAway(c net.Conn, cause error) {
-	p.refused.Add(1)
-	p.log.Debug("connection refused", "remote", c.RemoteAddr().String(), "cause", cause.Error())
-	_ = c.Close()
-}
-
-// linked begins a link that the other side dialed; it runs in a goroutine of its own.
-func (p *Peers) linked(conn *tls.Conn, t *trust, until time.Time) {
-	theirs, err := p.greet(conn, t, false, until)
-	if err != nil {
-		p.turnAway(conn.NetConn(), err)
-		return
-	}
-	s := p.newSession(conn, t, theirs, nil)
-	if !p.enter(s) {
-		p.refuse(conn, byeFull, "too many links")
-		p.turnAway(conn.NetConn(), errors.New("too many links"))
-		return
-	}
-	p.work.Go(func() {
-		err := s.run(p.ctx)
-		p.mu.Lock()
-		delete(p.inbound, s)
-		p.mu.Unlock()
-		p.log.Debug("link from another gateway ended", "gateway", t.identity.String(), "cause", err.Error())
-	})
-}
-
-func (p *Peers) enter(s *session) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed || len(p.inbound) >= maxLinks {
-		return false
-	}
-	p.inbound[s] = struct{}{}
-	return true
 }

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,14 +23,17 @@ type remote struct {
 	ctx   context.Context
 	leave context.CancelFunc
 
+	turn atomic.Uint32 // of the lanes
+
 	mu      sync.Mutex
-	forward *http.Transport // see carrier
-	shown   uint64          // the oldest generation of credentials on its connections
-	current *session        // nil while down
+	forward *carriers // to whoever is there, see carriers
+	named   *carriers // to one gateway by name
+	current *session  // nil while down
 	since   time.Time
-	gateway string
+	last    Identity      // who it was when the link was last up
 	rtt     time.Duration // last measured
 	err     error
+	refused time.Time     // when err is that nobody listens
 	probes  chan struct{} // as many as are on their way
 	again   chan struct{} // dial at once
 }
@@ -39,10 +42,9 @@ type remote struct {
 func (p *Peers) dialing(to Remote) *remote {
 	r := &remote{p: p, to: to, since: time.Now(), again: make(chan struct{}, 1), probes: make(chan struct{}, maxProbes)}
 	r.ctx, r.leave = context.WithCancel(p.ctx)
-	r.forward = r.newTransport()
 	p.work.Go(func() {
 		r.keep()
-		r.carrier().CloseIdleConnections()
+		r.idle()
 	})
 	return r
 }
@@ -75,17 +77,27 @@ func (r *remote) measured(rtt time.Duration) {
 
 func (r *remote) link() Link {
 	r.mu.Lock()
-	s, l := r.current, Link{Region: r.to.Region, Address: r.to.Address, Gateway: r.gateway, Since: r.since, RTT: r.rtt}
+	s, l := r.current, Link{Region: r.to.Region, Address: r.to.Address, Gateway: r.last.Gateway, Since: r.since, RTT: r.rtt}
+	if l.Region == "" {
+		l.Region = r.last.Region
+	}
 	if r.err != nil {
-		l.Error = r.err.Error()
+		l.Error, l.Foreign = r.err.Error(), errors.Is(r.err, ErrCluster)
+		l.Refused = r.refused
 	}
 	r.mu.Unlock()
 	if s != nil {
-		up := s.link()
-		up.Region, up.Address = l.Region, l.Address
-		return up
+		return s.link()
 	}
 	return l
+}
+
+// itself reports whether the remote, which may be any gateway, turned out to be this one. The same list of
+// addresses is given to every gateway of a fleet, so that is no fault.
+func (r *remote) itself() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.to.Region == "" && errors.Is(r.err, ErrSelf)
 }
 
 // keep dials until the remote leaves, with more and more time between failures.
@@ -100,26 +112,35 @@ func (r *remote) keep() {
 			err = s.run(r.ctx)
 		}
 		r.down(err)
-		if errors.Is(err, errRenewed) || time.Since(began) > maxBackoff {
+		if anew(err) || time.Since(began) > maxBackoff {
 			backoff = minBackoff
 		}
-		// Full jitter, so that gateways that lost each other do not meet in step.
-		timer := time.NewTimer(time.Duration(rand.Int64N(int64(backoff)) + 1))
-		select {
-		case <-timer.C:
-		case <-r.again:
-		case <-r.ctx.Done():
+		if r.itself() {
+			r.rest(selfBackoff)
+			continue
 		}
-		timer.Stop()
+		r.rest(backoff)
 		backoff = min(2*backoff, maxBackoff)
+	}
+}
+
+// rest waits before the next attempt, with full jitter, so that gateways that lost each other do not meet in step.
+func (r *remote) rest(most time.Duration) {
+	timer := time.NewTimer(rand.N(most) + 1)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-r.again:
+	case <-r.ctx.Done():
 	}
 }
 
 func (r *remote) up(s *session) {
 	r.mu.Lock()
-	r.current, r.since, r.gateway, r.err = s, time.Now(), s.theirs.Gateway, nil
+	r.current, r.since, r.last, r.err = s, time.Now(), s.trust.identity, nil
 	r.mu.Unlock()
-	r.p.log.Info("link is up", "region", r.to.Region, "gateway", s.theirs.Gateway, "address", r.to.Address)
+	r.p.directory.enter(s)
+	r.p.log.Info("link is up", "region", s.trust.identity.Region, "gateway", s.trust.identity.Gateway, "address", r.to.Address)
 	notify(r.p.changed)
 }
 
@@ -130,54 +151,77 @@ func (r *remote) down(err error) {
 		r.since = time.Now()
 	}
 	news := was || r.err == nil || r.err.Error() != err.Error()
-	r.current, r.err = nil, err
+	r.current, r.err, r.refused = nil, err, time.Time{}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		r.refused = time.Now()
+	}
 	r.mu.Unlock()
-	if r.ctx.Err() == nil && news && !errors.Is(err, errRenewed) {
+	if r.ctx.Err() == nil && news && !anew(err) && !r.itself() {
 		r.p.log.Warn("no link", "region", r.to.Region, "address", r.to.Address, "cause", err.Error())
 	}
 	notify(r.p.changed)
 }
 
-// patience is how long a handshake may take: its round trips, with some for the other side's work.
-func (r *remote) patience() time.Duration { return 500*time.Millisecond + 5*r.seed() }
+// patience is how long a handshake may take: its round trips, with some for the other side's work. How far a
+// gateway is that nobody said and nothing measured is unknown: it may be around the world.
+func (r *remote) patience() time.Duration {
+	if r.seed() == 0 {
+		return unmeasured
+	}
+	return 500*time.Millisecond + 5*r.seed()
+}
 
 // dial opens a connection for the link, or one that only asks whether anybody is there.
 func (r *remote) dial(ctx context.Context, probe bool) (*session, error) {
-	until := time.Now().Add(r.patience())
-	ctx, cancel := context.WithDeadline(ctx, until)
+	ctx, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
-	conn, m, err := r.connect(ctx, protocolLink)
+	m, err := r.meet(ctx, protocolLink, probe)
 	if err != nil {
 		return nil, err
 	}
-	t, err := trusted(r.p.cfg.Credentials, conn.ConnectionState(), x509.ExtKeyUsageServerAuth, m.generation)
+	return r.p.newSession(m, r), nil
+}
+
+// meet makes a connection for one of the listener's protocols that begin with hellos. ctx must have a deadline.
+func (r *remote) meet(ctx context.Context, protocol string, probe bool) (meeting, error) {
+	until, _ := ctx.Deadline()
+	conn, shown, err := r.connect(ctx, "", protocol)
+	if err != nil {
+		return meeting{}, err
+	}
+	t, err := trusted(r.p.cfg.Credentials, conn.ConnectionState(), x509.ExtKeyUsageServerAuth, shown.generation)
 	if err == nil {
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-		var theirs hello
-		theirs, err = r.p.greet(conn, t, probe, until)
-		if err == nil && stop() {
-			return r.p.newSession(conn, t, theirs, r), nil
+		var m meeting
+		m, err = r.p.greet(conn, t, probe, until)
+		if err == nil && protocol == protocolStream {
+			err = welcomed(conn, until)
+		}
+		if stop() && err == nil {
+			return m, nil
 		}
 	}
 	_ = conn.NetConn().Close()
 	if err == nil {
 		err = ctx.Err()
 	}
-	return nil, err
+	return meeting{}, err
 }
 
-// connect makes a TLS connection for one of the listener's protocols.
-func (r *remote) connect(ctx context.Context, protocol string) (*tls.Conn, *material, error) {
-	d := net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3},
-		Control:         r.bound,
-	}
+// keepAlive finds connections whose other side is gone while nothing is sent.
+func keepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
+}
+
+// connect makes a TLS connection with a gateway ("": any) for one of the listener's protocols.
+func (r *remote) connect(ctx context.Context, gateway, protocol string) (*tls.Conn, *material, error) {
+	d := net.Dialer{KeepAliveConfig: keepAlive(), Control: r.bound}
 	raw, err := d.DialContext(ctx, "tcp", r.to.Address)
 	if err != nil {
 		return nil, nil, err
 	}
 	m := r.p.cfg.Credentials.get()
-	conn := tls.Client(raw, r.p.clientTLS(m, r.to.Region, protocol))
+	conn := tls.Client(raw, r.p.clientTLS(m, Identity{Region: r.to.Region, Gateway: gateway}, protocol))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, nil, fmt.Errorf("tls handshake: %w", err)
@@ -189,11 +233,13 @@ func (r *remote) connect(ctx context.Context, protocol string) (*tls.Conn, *mate
 	return conn, m, nil
 }
 
+func (r *remote) bound(_, _ string, raw syscall.RawConn) error { return bound(raw, r.seed()) }
+
 // bound ends connections whose bytes stay unacknowledged, long before the kernel would.
-func (r *remote) bound(_, _ string, raw syscall.RawConn) error {
+func bound(raw syscall.RawConn, rtt time.Duration) error {
 	var serr error
 	err := raw.Control(func(fd uintptr) {
-		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((time.Second+4*r.seed())/time.Millisecond))
+		serr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((time.Second+4*rtt)/time.Millisecond))
 	})
 	return errors.Join(err, serr)
 }

@@ -3,7 +3,6 @@ package peer
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,8 @@ import (
 	"time"
 )
 
-// maxFrames bounds the frames per second that are read from a link; it is ended beyond.
+// maxFrames bounds the frames per second that are read from a link; it is ended beyond. Signals are the most
+// of them: three each 50 ms are 60.
 const maxFrames = 4000
 
 var (
@@ -26,14 +26,12 @@ var (
 
 // session is one connection of a link, from the hellos to its end. Both sides ping, both answer.
 type session struct {
-	p      *Peers
-	conn   *tls.Conn
-	trust  *trust
-	theirs hello
-	out    *remote // the remote that was dialed; nil when the other side dialed
-	began  time.Time
-	box    *outbox
-	inbox  *inbox
+	p *Peers
+	meeting
+	out   *remote // the remote that was dialed; nil when the other side dialed
+	began time.Time
+	box   *outbox
+	inbox *inbox
 
 	mu     sync.Mutex
 	health *health
@@ -49,20 +47,24 @@ type question struct {
 	answer chan struct{}
 }
 
-func (p *Peers) newSession(conn *tls.Conn, t *trust, theirs hello, out *remote) *session {
+func (p *Peers) newSession(m meeting, out *remote) *session {
 	seed := time.Duration(0)
 	if out != nil {
 		seed = out.seed()
 	}
 	return &session{
-		p: p, conn: conn, trust: t, theirs: theirs, out: out, began: time.Now(),
+		p: p, meeting: m, out: out, began: time.Now(),
 		box: newOutbox(), inbox: newInbox(), health: newHealth(p.cfg.Interval, p.cfg.Floor, seed),
 		ending: make(chan struct{}), done: make(chan struct{}),
 	}
 }
 
-// run carries the link until it ends, and returns why.
+// run carries the link, which is in the directory, until it ends, and returns why.
 func (s *session) run(ctx context.Context) error {
+	defer s.p.directory.leave(s)
+	if s.era != s.p.era.Load() { // Regreet may have missed it
+		s.end(errRegreet, byeRenewed)
+	}
 	var parts sync.WaitGroup
 	parts.Go(s.write)
 	parts.Go(s.read)
@@ -272,6 +274,8 @@ func (s *session) take(kind byte, payload []byte, now time.Duration) error {
 		}
 	case frameReport:
 		s.inbox.put(append([]byte(nil), payload...))
+	case frameSignal:
+		return s.signaled(payload)
 	case frameGoodbye:
 		return parseGoodbye(payload)
 	}
@@ -300,7 +304,7 @@ func (s *session) answered(b beat, now time.Duration) {
 		s.asked = kept
 	}
 	s.mu.Unlock()
-	if ok && s.out != nil {
+	if rtt > 0 && s.out != nil {
 		s.out.measured(rtt)
 	}
 }

@@ -54,6 +54,9 @@ func TestBadFramesEndOnlyTheirLink(t *testing.T) {
 		{"longer ping", appendFrame(nil, framePing, make([]byte, beatSize+100)), ""},
 		{"pong to no ping", beat{seq: 1 << 60}.frame(framePong), ""},
 		{"empty report", appendFrame(nil, frameReport, nil), ""},
+		{"large signal", appendFrame(nil, frameSignal, make([]byte, MaxSignal+1)), byeProtocol},
+		{"signals that nobody wants", bytes.Repeat(appendFrame(nil, frameSignal, make([]byte, MaxSignal)), 100), ""},
+		{"welcome", appendFrame(nil, frameWelcome, nil), ""},
 		{"nothing", nil, ""},
 	} {
 		c := rawLink(t, b, cert, "south", "c")
@@ -192,14 +195,36 @@ func TestRestart(t *testing.T) {
 	f := newFleet(t)
 	a, b := pairOf(t, f, nil)
 	for range 2 {
+		began := time.Now()
 		b.stop()
 		await(t, "down", func() bool { return strings.Contains(a.link("west", false).Error, "refused") })
-		if l := a.link("west", false); l.Up || l.Gateway != "b" {
+		if l := a.link("west", false); l.Up || l.Gateway != "b" || l.Refused.Before(began) {
 			t.Errorf("%+v", l)
 		}
 		b = start(t, f.credentials(t, f.issue(t, "west", "b", ca.Options{})), b.address, nil)
 		await(t, "up again", a.up("west"))
+		if l := a.link("west", false); !l.Refused.IsZero() {
+			t.Errorf("%+v", l)
+		}
 		await(t, "reported again", func() bool { return b.report(Identity{"east", "a"}) != "" })
+	}
+}
+
+// Whoever loses a link that the other side dialed dials it at once, however long it has been in vain.
+func TestSeek(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	a, b := pairOf(t, f, nil)
+	b.stop()
+	began := time.Now()
+	await(t, "down", func() bool { return strings.Contains(a.link("west", false).Error, "refused") })
+	for range 20 { // each time it would rest for longer, up to 5 s
+		before := a.link("west", false).Refused
+		a.seek("b")
+		await(t, "dialed", func() bool { return a.link("west", false).Refused.After(before) })
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("20 dials took %s", took)
 	}
 }
 

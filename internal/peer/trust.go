@@ -16,6 +16,8 @@ var (
 	ErrTwin = errors.New("another gateway uses this gateway's name")
 	// ErrRegion says that the gateway at an address is of another region than the configuration says.
 	ErrRegion = errors.New("wrong region")
+	// errMoved: an address leads to another gateway than before.
+	errMoved = errors.New("another gateway")
 	// errExpired: a certificate that was good when its connection began has ended.
 	errExpired = errors.New("certificate expired")
 )
@@ -66,9 +68,13 @@ func (t *trust) renewed() bool { return t.credentials.get().generation != t.bega
 
 // serverTLS accepts gateways of the fleet.
 func (p *Peers) serverTLS(m *material) *tls.Config {
+	protocols := []string{protocolLink, protocolForward}
+	if p.streams.wanted() {
+		protocols = append(protocols, protocolStream)
+	}
 	return &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{protocolLink, protocolForward},
+		NextProtos:             protocols,
 		Certificates:           []tls.Certificate{m.cert},
 		ClientAuth:             tls.RequireAndVerifyClientCert,
 		ClientCAs:              m.authority,
@@ -80,21 +86,21 @@ func (p *Peers) serverTLS(m *material) *tls.Config {
 	}
 }
 
-// clientTLS connects to gateways of the fleet in one region. Addresses are whatever leads there, so it is
-// the name in the certificate that counts, not the host.
-func (p *Peers) clientTLS(m *material, region, protocol string) *tls.Config {
+// clientTLS connects to the gateway that is wanted; a region or name that is "" may be any. Addresses are
+// whatever leads there, so it is the name in the certificate that counts, not the host.
+func (p *Peers) clientTLS(m *material, want Identity, protocol string) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS13,
 		NextProtos: []string{protocol},
 		// Always this one: a server that trusts other authorities shall say so.
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &m.cert, nil },
 		InsecureSkipVerify:   true, // VerifyConnection verifies, without the host name
-		VerifyConnection:     func(s tls.ConnectionState) error { return p.expected(m, s, region) },
+		VerifyConnection:     func(s tls.ConnectionState) error { return p.expected(m, s, want) },
 	}
 }
 
-// expected checks that a server is a gateway of the region.
-func (p *Peers) expected(m *material, s tls.ConnectionState, region string) error {
+// expected checks that a server is the gateway that is wanted.
+func (p *Peers) expected(m *material, s tls.ConnectionState, want Identity) error {
 	if err := m.verify(s.PeerCertificates, x509.ExtKeyUsageServerAuth, time.Now()); err != nil {
 		return err
 	}
@@ -102,8 +108,11 @@ func (p *Peers) expected(m *material, s tls.ConnectionState, region string) erro
 	if err != nil {
 		return err
 	}
-	if id.Region != region {
-		return fmt.Errorf("%w: the gateway here is %s of region %s, not of %s", ErrRegion, id.Gateway, id.Region, region)
+	if want.Region != "" && id.Region != want.Region {
+		return fmt.Errorf("%w: the gateway here is %s of region %s, not of %s", ErrRegion, id.Gateway, id.Region, want.Region)
+	}
+	if want.Gateway != "" && id.Gateway != want.Gateway {
+		return fmt.Errorf("%w: the gateway here is %s, not %s", errMoved, id.Gateway, want.Gateway)
 	}
 	return nil
 }

@@ -56,6 +56,9 @@ func New(cfg Config) (*Driver, error) {
 		d.restore(now)
 	}
 	d.told = d.table()
+	if cfg.Agreed != nil {
+		cfg.Agreed.attach(d.obey)
+	}
 	return d, nil
 }
 

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/quorate/quorate/internal/atomicfile"
 )
 
 const (
@@ -23,8 +23,8 @@ const (
 
 // file keeps the orders on disk. It is replaced as a whole: a crash leaves the old one or the new one.
 type file struct {
-	dir, path string
-	writing   sync.Mutex
+	path    string
+	writing sync.Mutex
 }
 
 // content is the file's schema.
@@ -39,10 +39,10 @@ type saved struct {
 }
 
 func openFile(dir string) (*file, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
+	if err := atomicfile.MakeDir(dir); err != nil {
+		return nil, err
 	}
-	return &file{dir: dir, path: filepath.Join(dir, fileName)}, nil
+	return &file{path: filepath.Join(dir, fileName)}, nil
 }
 
 // load reads the orders; none where there is no file. A file that is no good is renamed, so that the
@@ -53,11 +53,7 @@ func (f *file) load(now time.Time) ([]given, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case err != nil:
-		aside := f.path + ".bad-" + now.UTC().Format("20060102T150405.000000000Z")
-		if moved := os.Rename(f.path, aside); moved != nil {
-			return nil, errors.Join(err, moved)
-		}
-		return nil, fmt.Errorf("%w; set aside as %s", err, aside)
+		return nil, atomicfile.SetAside(f.path, now, err)
 	}
 	out := make([]given, 0, len(c.Orders))
 	for _, s := range c.Orders {
@@ -71,17 +67,9 @@ func (f *file) load(now time.Time) ([]given, error) {
 }
 
 func (f *file) read() (c content, err error) {
-	r, err := os.Open(f.path)
+	b, err := atomicfile.Read(f.path, maxFile)
 	if err != nil {
 		return c, err
-	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	switch {
-	case err != nil:
-		return c, err
-	case len(b) > maxFile:
-		return c, fmt.Errorf("more than %d bytes", maxFile)
 	}
 	if err := json.Unmarshal(b, &c); err != nil {
 		return c, err
@@ -102,35 +90,7 @@ func (f *file) save(all []given, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	fresh := f.path + ".new"
-	if err := writeSynced(fresh, append(b, '\n')); err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	if err := os.Rename(fresh, f.path); err != nil {
-		return err
-	}
-	return syncDir(f.dir)
-}
-
-func writeSynced(path string, b []byte) error {
-	w, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(b)
-	if err == nil {
-		err = w.Sync()
-	}
-	return errors.Join(err, w.Close())
-}
-
-// syncDir makes a rename in dir safe.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.Write(f.path, append(b, '\n'))
 }
 
 // save writes the orders as they are now.

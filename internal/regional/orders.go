@@ -144,11 +144,18 @@ func (all orders) next() (uint64, error) {
 	return newest + 1, nil
 }
 
-// Order carries an operator's order out, here and, through Publish, in the whole fleet. Errors:
-// ErrUnknownRegion, ErrLastRegion and ErrBadOrder, after which nothing has changed, and ErrNotSaved.
+// Order carries an operator's order out, here and in the whole fleet: by Propose, else through Publish. Errors:
+// ErrUnknownRegion, ErrLastRegion and ErrBadOrder, after which nothing has changed, ErrNotSaved, and what Propose
+// returns.
 func (d *Driver) Order(region string, o Order) error {
 	if err := o.check(); err != nil {
 		return fmt.Errorf("regional: order: %w", err)
+	}
+	if d.cfg.Propose != nil {
+		if err := d.propose(region, o); err != nil {
+			return fmt.Errorf("regional: order: %w", err)
+		}
+		return nil
 	}
 	d.ordering.Lock()
 	defer d.ordering.Unlock()

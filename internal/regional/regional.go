@@ -69,6 +69,10 @@ type Config struct {
 	Changed func()
 	// Publish is called with the new View after every check and order. It must not block; nil: nobody is told.
 	Publish func(View)
+	// Agreed holds the orders that a control group agreed on, and Propose has it agree on one and returns once Agreed
+	// has it. Both or neither; without them orders travel in views alone.
+	Agreed  *Agreed
+	Propose func(command []byte) error
 	Logger  *slog.Logger
 }
 
@@ -83,6 +87,7 @@ func (c *Config) check() error {
 	bad(!name.MatchString(c.Region), "region %q is not a name", c.Region)
 	bad(c.Gather == nil, "gather is required")
 	bad(c.Logger == nil, "logger is required")
+	bad((c.Agreed == nil) != (c.Propose == nil), "agreed and propose belong together")
 	problems = append(problems, checkRemotes(c.Regions, c.Capacity)...)
 	if c.Bounds == (regions.Bounds{}) {
 		c.Bounds = regions.DefaultBounds()

@@ -87,6 +87,15 @@ func New(cfg Config) (*Estimator, error) {
 	return e, nil
 }
 
+// Seed replaces the seed; it does nothing once the distance is measured.
+func (e *Estimator) Seed(rtt time.Duration) {
+	if e.Measured() || rtt < 0 || rtt > maxSample {
+		return
+	}
+	e.rtt, e.class = rtt, e.cfg.Bounds.Of(rtt)
+	e.wanted = e.class
+}
+
 // RTT returns the distance: the smoothed median, or the seed.
 func (e *Estimator) RTT() time.Duration { return e.rtt }
 

@@ -9,12 +9,13 @@ import (
 )
 
 // AliveClient returns a client for Alive: no kept connections, no proxy, no redirects, HTTP/1.1.
-// tlsConfig may be nil; it is used for https nodes.
-func AliveClient(tlsConfig *tls.Config) *http.Client {
+// hold is what an https node is held to on each connection, as of package regions/identity; nil for http nodes.
+func AliveClient(hold *tls.Config) *http.Client {
+	dialer := proving{Dialer: net.Dialer{KeepAlive: -1}, hold: hold}
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{KeepAlive: -1}).DialContext,
-			TLSClientConfig:        tlsConfig,
+			DialContext:            dialer.DialContext,
+			DialTLSContext:         dialer.dialTLS,
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: maxHeader,
 		},
@@ -33,6 +34,8 @@ func AliveClient(tlsConfig *tls.Config) *http.Client {
 // Why OPTIONS: it is safe (RFC 9110 §9.2.1), carries no body, opens no event stream and makes no
 // session. go-sdk answers 405 in both modes and the TypeScript everything-server's CORS layer 204,
 // before any MCP code runs. A GET can open a stream; a POST without a session can make one.
+//
+// An error that is identity.ErrIdentity says that what answers there is not the node; it was sent nothing.
 //
 // client must not reuse connections (AliveClient does not): a request that waits is a reason to
 // distrust the connections there are.

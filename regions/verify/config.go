@@ -1,16 +1,20 @@
 package verify
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 // Config says how a Tracker verifies the nodes of one service. The zero value of every field but
@@ -31,7 +35,9 @@ type Config struct {
 	// Concurrency is how many checks run at one time, default 64. Waiting for a turn fails no check.
 	Concurrency int
 
-	TLS    *tls.Config // for https nodes; nil means the system's roots
+	// Trust holds the authorities that https nodes' certificates may come from; nil means the system's. Every
+	// connection for a check is held to its node's Identity, see package regions/identity.
+	Trust  *x509.CertPool
 	Header http.Header // added to every check, for nodes that ask even for a list who wants it
 	// Transport returns what carries the checks of a node that is not reached over TCP of its own, nil for any
 	// other node. Default: every node is.
@@ -40,6 +46,7 @@ type Config struct {
 
 	random func() float64 // uniform in [0,1); tests make it constant
 	shared *sharedTools
+	proofs *atomic.Uint64 // how often a node's proof failed after it had not
 }
 
 func (c *Config) withDefaults() error {
@@ -59,6 +66,9 @@ func (c *Config) withDefaults() error {
 	or(&c.Concurrency, 64)
 	if c.shared == nil {
 		c.shared = &sharedTools{}
+	}
+	if c.proofs == nil {
+		c.proofs = &atomic.Uint64{}
 	}
 	if c.random == nil {
 		c.random = rand.Float64
@@ -86,26 +96,31 @@ func (c *Config) validate() error {
 	return nil
 }
 
-// clientOf returns the client for a node's checks.
-func (c *Config) clientOf(node regions.Proposal) *http.Client {
-	client := c.newClient()
+// clientOf returns the client for a node's checks, or why the node cannot be checked.
+func (c *Config) clientOf(node regions.Proposal) (*http.Client, error) {
+	hold, err := identity.ForNode(node, c.Trust)
+	if err != nil {
+		return nil, err
+	}
+	client := c.newClient(hold)
 	if c.Transport == nil {
-		return client
+		return client, nil
 	}
 	if t := c.Transport(node); t != nil {
 		client.Transport = t
 	}
-	return client
+	return client, nil
 }
 
 // newClient returns a client of one node's own: two nodes never share a connection, and checks never
 // share one with traffic. Environment proxies are not used, redirects are answers.
-func (c *Config) newClient() *http.Client {
+func (c *Config) newClient(hold *tls.Config) *http.Client {
 	keepAlive := net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}
+	dialer := proving{Dialer: net.Dialer{KeepAliveConfig: keepAlive}, hold: hold, within: c.Timeout}
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext,
-			TLSClientConfig:        c.TLS.Clone(),
+			DialContext:            dialer.DialContext,
+			DialTLSContext:         dialer.dialTLS,
 			MaxIdleConnsPerHost:    1,
 			IdleConnTimeout:        2*c.Interval + 10*time.Second,
 			MaxResponseHeaderBytes: maxHeader,
@@ -113,3 +128,34 @@ func (c *Config) newClient() *http.Client {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
+
+// proving makes connections that are proven when they are handed out.
+type proving struct {
+	net.Dialer
+	hold   *tls.Config   // nil for a node without TLS
+	within time.Duration // bound of dial and handshake; 0: that of the context alone
+}
+
+// dialTLS is http.Transport.DialTLSContext.
+func (p *proving) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	if p.hold == nil {
+		return nil, errNoTLS
+	}
+	if p.within > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.within)
+		defer cancel()
+	}
+	raw, err := p.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	secure, err := identity.Handshake(ctx, raw, p.hold)
+	if err != nil {
+		return nil, err
+	}
+	return secure, nil
+}
+
+// errNoTLS: a client of an http node was led to an https URL; redirects are not followed, so none is.
+var errNoTLS = errors.New("the node's url is not https")

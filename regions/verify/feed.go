@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 const (
@@ -53,6 +54,10 @@ func (w *wire) follow(ctx context.Context, f feed, changed func()) {
 			return
 		}
 		if opened {
+			changed()
+		}
+		if errors.Is(err, identity.ErrIdentity) {
+			w.client.CloseIdleConnections() // the check is to meet who answers now
 			changed()
 		}
 		if opened && time.Since(began) > feedBackoffUp {

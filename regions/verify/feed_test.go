@@ -86,7 +86,7 @@ func TestFeedEventsAreBounded(t *testing.T) {
 			}
 		}
 	})
-	w := &wire{client: cfg.newClient(), url: serve(t, node)}
+	w := &wire{client: cfg.newClient(nil), url: serve(t, node)}
 	defer w.client.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

@@ -12,13 +12,16 @@ const (
 	Bad
 	// Dead: the data plane proved that the node does not answer at all.
 	Dead
+	// Impostor: what answers did not prove the node's identity.
+	Impostor
 )
 
 // Health is the part of an observation that Step moves.
 type Health struct {
 	State     regions.State
-	Failures  int // failed checks in a row
-	Successes int // good checks in a row, counted only while the node is not healthy
+	Failures  int  // failed checks in a row
+	Successes int  // good checks in a row, counted only while the node is not healthy
+	Unproven  bool // its last proof of identity failed, and it has not been healthy since; State is Unknown
 }
 
 // Thresholds are how many results in a row move a node down and up; both at least 1.
@@ -35,10 +38,14 @@ type Thresholds struct {
 //   - Dead makes any verified node unhealthy at once.
 //   - Thresholds.Successes in a row make a degraded or unhealthy node healthy; until then it stays
 //     what it was.
+//   - Impostor makes any node unknown at once, as if it had never been verified: an unhealthy one would
+//     take traffic in panic. The way back is that of an unhealthy node.
 func Step(t Thresholds, h Health, e Event) Health {
 	switch e {
 	case Good:
 		return up(t, h)
+	case Impostor:
+		return Health{Failures: h.Failures + 1, Unproven: true}
 	case Dead:
 		h.Failures = max(h.Failures+1, t.Failures)
 		return down(t, h)
@@ -51,7 +58,7 @@ func Step(t Thresholds, h Health, e Event) Health {
 func up(t Thresholds, h Health) Health {
 	h.Failures = 0
 	h.Successes++
-	if h.State == regions.Unknown || h.State == regions.Healthy || h.Successes >= t.Successes {
+	if h.State == regions.Unknown && !h.Unproven || h.State == regions.Healthy || h.Successes >= t.Successes {
 		return Health{State: regions.Healthy}
 	}
 	return h

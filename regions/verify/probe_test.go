@@ -44,7 +44,7 @@ const (
 func checkOf(t *testing.T, h http.Handler) (*report, error) {
 	t.Helper()
 	cfg := Config{Interval: 5 * time.Second}
-	p := &probe{wire: wire{client: cfg.newClient(), url: serve(t, h)}}
+	p := &probe{wire: wire{client: cfg.newClient(nil), url: serve(t, h)}}
 	t.Cleanup(func() { p.close(context.Background()) })
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -264,7 +264,7 @@ func TestModernRequestIsComplete(t *testing.T) {
 		script{"server/discover": result(`{"supportedVersions":["2026-07-28"],` + toolCaps + `}`), "tools/list": result(twoTools)}.ServeHTTP(w, r)
 	})
 	cfg := Config{Interval: 5 * time.Second}
-	p := &probe{wire: wire{client: cfg.newClient(), url: serve(t, node), header: http.Header{"Authorization": {"Bearer x"}}}}
+	p := &probe{wire: wire{client: cfg.newClient(nil), url: serve(t, node), header: http.Header{"Authorization": {"Bearer x"}}}}
 	defer p.close(context.Background())
 	if _, err := p.check(t.Context()); err != nil {
 		t.Fatal(err)

@@ -6,7 +6,10 @@ package verify
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +56,9 @@ func New(cfg Config) (*Tracker, error) {
 }
 
 // SetNodes replaces the set of nodes. A node that keeps its id and URL keeps its observation; others
-// start unknown and are checked at once, in parallel within Config.Concurrency. Proposals that are
+// start unknown and are checked at once, in parallel within Config.Concurrency. One whose identity
+// changes keeps its observation too and is checked at once, on connections held to the new identity: as
+// traffic's are, so that nothing reaches an impostor meanwhile, and a good node serves on. Proposals that are
 // invalid or repeat an id are left out and logged. After Close it does nothing.
 func (t *Tracker) SetNodes(full []regions.Proposal) {
 	t.mu.Lock()
@@ -70,13 +75,55 @@ func (t *Tracker) SetNodes(full []regions.Proposal) {
 		}
 	}
 	for id, p := range wanted {
-		if w := t.watchers[id]; w != nil {
-			w.update(p)
-		} else {
-			t.watchers[id] = t.watch(p)
-			signal(t.changed)
+		t.set(id, p)
+	}
+}
+
+// set starts, restarts or updates a node's watcher. t.mu is held.
+func (t *Tracker) set(id regions.NodeID, p regions.Proposal) {
+	if old := t.watchers[id]; old != nil && old.node().Identity == p.Identity && old.node().Host == p.Host {
+		old.update(p)
+		return
+	}
+	t.renew(id, p)
+}
+
+// renew makes a new watcher, which takes over what the one before has seen. t.mu is held.
+func (t *Tracker) renew(id regions.NodeID, p regions.Proposal) {
+	old := t.watchers[id]
+	var before *watcher
+	if old != nil {
+		old.end()
+		before = old.watcher
+		delete(t.watchers, id)
+	}
+	signal(t.changed)
+	w, err := t.watch(p, before)
+	if err != nil {
+		t.leftOut(p, err.Error())
+		return
+	}
+	t.watchers[id] = w
+}
+
+// SetTrust replaces Config.Trust. As with a changed identity, https nodes keep their observation and are checked
+// at once, on connections held to the new authorities. The same authorities, read again, change nothing.
+func (t *Tracker) SetTrust(trust *x509.CertPool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || trust.Equal(t.cfg.Trust) {
+		return
+	}
+	t.cfg.Trust = trust // read under t.mu alone
+	for id, w := range maps.Clone(t.watchers) {
+		if n := w.node(); strings.HasPrefix(strings.ToLower(n.URL), "https:") {
+			t.renew(id, n.Proposal)
 		}
 	}
+}
+
+func (t *Tracker) leftOut(p regions.Proposal, cause string) {
+	t.cfg.Logger.Warn("proposed node left out", "service", t.cfg.Service, "node", string(p.ID), "source", p.Source, "cause", cause)
 }
 
 func (t *Tracker) admissible(full []regions.Proposal) map[regions.NodeID]regions.Proposal {
@@ -84,11 +131,11 @@ func (t *Tracker) admissible(full []regions.Proposal) map[regions.NodeID]regions
 	for _, p := range full {
 		p.Service = cmp.Or(p.Service, t.cfg.Service)
 		if err := regions.CheckProposal(p); err != nil {
-			t.cfg.Logger.Warn("proposed node left out", "service", t.cfg.Service, "node", string(p.ID), "source", p.Source, "cause", err.Error())
+			t.leftOut(p, err.Error())
 			continue
 		}
 		if first, taken := wanted[p.ID]; taken {
-			t.cfg.Logger.Warn("proposed node left out", "service", t.cfg.Service, "node", string(p.ID), "source", p.Source, "cause", "its id is taken by a node of source "+first.Source)
+			t.leftOut(p, "its id is taken by a node of source "+first.Source)
 			continue
 		}
 		wanted[p.ID] = p
@@ -96,18 +143,24 @@ func (t *Tracker) admissible(full []regions.Proposal) map[regions.NodeID]regions
 	return wanted
 }
 
-// watch starts a watcher. t.mu is held.
-func (t *Tracker) watch(p regions.Proposal) *watched {
+// watch starts a watcher, which takes over the observation of the one before it, if there is one. t.mu is held.
+func (t *Tracker) watch(p regions.Proposal, before *watcher) (*watched, error) {
+	client, err := t.cfg.clientOf(p)
+	if err != nil {
+		return nil, err
+	}
 	ctx, end := context.WithCancel(t.ctx)
-	client := t.cfg.clientOf(p)
-	w := newWatcher(&t.cfg, p, &probe{wire: wire{client: client, url: p.URL, header: t.cfg.Header}}, t.slots, func() { signal(t.changed) })
+	w := newWatcher(&t.cfg, p, &probe{wire: wire{client: client, url: p.URL, host: p.Authority(), header: t.cfg.Header}}, t.slots, func() { signal(t.changed) })
+	if before != nil {
+		w.inherit(before)
+	}
 	t.running.Go(func() {
 		w.run(ctx)
 		ctx, cancel := context.WithTimeout(context.Background(), goodbye)
 		defer cancel()
 		w.probe.close(ctx)
 	})
-	return &watched{watcher: w, end: end}
+	return &watched{watcher: w, end: end}, nil
 }
 
 func newWatcher(cfg *Config, p regions.Proposal, probe prober, slots chan struct{}, changed func()) *watcher {
@@ -153,6 +206,21 @@ func (t *Tracker) Failed(id regions.NodeID, dead bool) {
 		w.suspect()
 	}
 }
+
+// Unproven takes in that the data plane connected to a node that did not prove its identity; unknown ids are
+// ignored. It does not block. The node is unproven at once, as by a check of its own: both ask for the same
+// proof. It is checked again after 50 ms, 100 ms and so on up to the interval, each time on a new connection.
+func (t *Tracker) Unproven(id regions.NodeID, cause error) {
+	t.mu.RLock()
+	w := t.watchers[id]
+	t.mu.RUnlock()
+	if w != nil {
+		w.unproven(cause)
+	}
+}
+
+// FailedProofs returns how often a node became unproven.
+func (t *Tracker) FailedProofs() uint64 { return t.cfg.proofs.Load() }
 
 // Close ends all checks, ends the verification sessions on the nodes within a second, and waits.
 func (t *Tracker) Close() {

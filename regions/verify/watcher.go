@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 // prober talks to one node; probe is the real one.
@@ -49,7 +51,7 @@ func (w *watcher) run(ctx context.Context) {
 		began := time.Now()
 		if r := w.checkOnce(ctx); r != nil {
 			f.follow(ctx, w.probe, r.feed, w.kick)
-		} else if w.state() == regions.Unhealthy {
+		} else if s := w.state(); s == regions.Unhealthy || s == regions.Unknown {
 			f.stop() // it may hang on a connection to nowhere
 		}
 		if !w.pause(ctx, began) {
@@ -77,7 +79,7 @@ func (w *watcher) checkOnce(ctx context.Context) *report {
 	lower(w.recheck) // this check answers it
 	life := w.begin(cancel)
 	r, err := w.probe.check(ctx)
-	if err != nil {
+	if err != nil || w.doubted() {
 		w.probe.idle()
 	}
 	if !w.end(ctx, life, r, err) {
@@ -101,13 +103,12 @@ func (w *watcher) end(ctx context.Context, life uint64, r *report, err error) bo
 		w.mu.Unlock()
 		return false
 	}
-	var news string
 	before := w.health
+	news := w.step(eventOf(err))
 	if err != nil {
-		news = w.step(Bad)
-	} else {
+		w.seen.Problem = problem(err)
+	} else if w.health.State != regions.Unknown {
 		w.learn(r)
-		news = w.step(Good)
 	}
 	after := w.health
 	w.mu.Unlock()
@@ -115,8 +116,25 @@ func (w *watcher) end(ctx context.Context, life uint64, r *report, err error) bo
 	return err == nil
 }
 
+// eventOf says what the end of a check means.
+func eventOf(err error) Event {
+	switch {
+	case err == nil:
+		return Good
+	case errors.Is(err, identity.ErrIdentity):
+		return Impostor
+	}
+	return Bad
+}
+
+// maxProblem bounds Observation.Problem, in bytes.
+const maxProblem = 256
+
+func problem(err error) string { return strings.ToValidUTF8(cut(err.Error(), maxProblem), "") }
+
 // learn keeps what a good check found. w.mu is held.
 func (w *watcher) learn(r *report) {
+	w.seen.Problem = ""
 	w.seen.LastSeen, w.seen.Latency = r.sent, r.latency
 	if w.seen.Facts == nil || !sameFacts(w.seen.Facts, &r.facts) {
 		facts := r.facts
@@ -135,7 +153,13 @@ func sameFacts(a, b *regions.Facts) bool {
 func (w *watcher) step(e Event) (news string) {
 	before := w.health
 	w.health = Step(Thresholds{w.cfg.Failures, w.cfg.Successes}, w.health, e)
-	w.seen.ConsecutiveFailures = w.health.Failures
+	w.seen.ConsecutiveFailures, w.seen.Unproven = w.health.Failures, w.health.Unproven
+	if w.health.Unproven && !before.Unproven {
+		w.seen.State, w.seen.Facts = w.health.State, nil
+		w.cfg.proofs.Add(1)
+		w.changed()
+		return "node is not who it must be"
+	}
 	if w.health.State == before.State {
 		if before == (Health{}) {
 			return "node does not verify yet"
@@ -170,16 +194,55 @@ func (w *watcher) dead() {
 	before := w.health
 	news := w.step(Dead)
 	after := w.health
-	if before.State != after.State { // else its re-checks are under way; traffic in panic must not hurry them
-		w.life++
-		w.pace = pace{}
-		if w.cancel != nil {
-			w.cancel()
-		}
-		signal(w.died)
+	fresh := before.State != after.State // else its re-checks are under way; traffic in panic must not hurry them
+	if fresh {
+		w.seen.Problem = errDead.Error()
+		w.anew()
 	}
 	w.mu.Unlock()
+	if fresh {
+		w.probe.idle() // the re-check must not wait on a connection that may lead to nowhere
+	}
 	w.log(news, before, after, errDead)
+}
+
+// unproven takes in that the data plane met an impostor.
+func (w *watcher) unproven(cause error) {
+	w.mu.Lock()
+	before := w.health
+	news := w.step(Impostor)
+	w.seen.Problem = problem(cause)
+	after := w.health
+	if !before.Unproven { // else, as with a death
+		w.anew()
+	}
+	w.mu.Unlock()
+	w.probe.idle() // a connection that was proven before says nothing of who answers now
+	w.log(news, before, after, cause)
+}
+
+// anew makes a check under way void and begins the backoff. w.mu is held.
+func (w *watcher) anew() {
+	w.life++
+	w.pace = pace{}
+	if w.cancel != nil {
+		w.cancel()
+	}
+	signal(w.died)
+}
+
+// doubted reports whether the connection of a check must not serve another one.
+func (w *watcher) doubted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.health.Unproven
+}
+
+// inherit takes over what another watcher of the same node has seen. It is called before run.
+func (w *watcher) inherit(from *watcher) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	w.seen, w.health = from.seen, from.health
 }
 
 // suspect asks for a check soon, unless the node is down and being re-checked anyway.

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -13,16 +14,19 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quorate/quorate/regions"
+	"github.com/quorate/quorate/regions/identity"
 )
 
 // world is a node as time passes: it answers checks by the clock.
 type world struct {
 	began time.Time
 	good  func(at time.Duration) bool
-	takes time.Duration // how long a check takes
+	other func(at time.Duration) bool // another answers in its place; nil: never
+	takes time.Duration               // how long a check takes
 
 	mu     sync.Mutex
 	checks []time.Duration // when they began
+	idled  int
 }
 
 func (w *world) check(ctx context.Context) (*report, error) {
@@ -33,6 +37,9 @@ func (w *world) check(ctx context.Context) (*report, error) {
 	if !sleep(ctx, w.takes) {
 		return nil, ctx.Err()
 	}
+	if w.other != nil && w.other(at) {
+		return nil, fmt.Errorf("server/discover: %w", &identity.Error{Want: "one key", Got: "another"})
+	}
 	if !w.good(at) {
 		return nil, errors.New("down")
 	}
@@ -40,8 +47,19 @@ func (w *world) check(ctx context.Context) (*report, error) {
 }
 
 func (w *world) follow(context.Context, feed, func()) {}
-func (w *world) idle()                                {}
 func (w *world) close(context.Context)                {}
+
+func (w *world) idle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.idled++
+}
+
+func (w *world) idles() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.idled
+}
 
 func (w *world) seen() []time.Duration {
 	w.mu.Lock()

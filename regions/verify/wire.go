@@ -28,6 +28,7 @@ const (
 type wire struct {
 	client *http.Client
 	url    string
+	host   string // of the Host field; "": url's
 	header http.Header
 	lastID atomic.Int64
 }
@@ -146,6 +147,7 @@ func (w *wire) send(ctx context.Context, verb string, q request, body any) (*htt
 }
 
 func (w *wire) setHeaders(req *http.Request, q request) {
+	req.Host = w.host
 	for k, v := range w.header {
 		req.Header[k] = v
 	}

@@ -16,26 +16,16 @@ const callTimeout = 10 * time.Second
 // CodeUnknown is the JSON-RPC error of a call whose outcome the gateway cannot know.
 const CodeUnknown = -32070
 
+// CodeNoAuthority is the JSON-RPC error of a write that the gateway refused because its write gate is closed:
+// nothing was done.
+const CodeNoAuthority = -32071
+
 // caller makes tool calls in one era.
 type caller interface {
-	// call returns nil when the tool answered, else a *callError.
+	// call returns nil when the tool answered, else a *mcpagent.CallError.
 	call(ctx context.Context, tool string, a mcpnode.Args) error
 	close()
 }
-
-// callError is a call without a result.
-type callError struct {
-	Code        int  // JSON-RPC error code, 0 when there was none
-	Status      int  // HTTP status, 0 when there was none
-	SessionLost bool // the agent has to open a new session
-	Err         error
-}
-
-func (e *callError) Error() string {
-	return fmt.Sprintf("code %d, status %d, session lost %v: %v", e.Code, e.Status, e.SessionLost, e.Err)
-}
-
-func (e *callError) Unwrap() error { return e.Err }
 
 // step is one call of an agent.
 type step struct {
@@ -65,6 +55,7 @@ type agent struct {
 	rnd    *rand.Rand
 	think  time.Duration
 	rec    *recorder
+	site   *site
 	effect []effect // calls with an effect; read when the agent has ended
 	// previous call, for the story of the longest gap; the agent's goroutine only.
 	previous    string
@@ -115,7 +106,7 @@ func (a *agent) one(ctx context.Context, i int, s step) {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the run was broken off; nothing can be said of this call
 	}
-	o := a.rec.note(a, s.tool, s.once, sent, got, err)
+	o := a.rec.note(a, s, sent, got, err)
 	a.previous, a.previousEnd = s.tool, got
 	if s.effect {
 		a.effect = append(a.effect, effect{id: args.Call, once: s.once, outcome: o})

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/child"
+	"github.com/quorate/quorate/internal/mcpagent"
 	"github.com/quorate/quorate/internal/mcpnode"
 	"github.com/quorate/quorate/internal/mcpnode/pool"
 )
@@ -101,9 +102,9 @@ func (h *HAProxy) write(file string, nodes []*pool.Node) error {
 	if err != nil {
 		return fmt.Errorf("failover: haproxy: %w", err)
 	}
-	body := `{"jsonrpc":"2.0","id":"check","method":"server/discover","params":{"_meta":` + modernMeta + `}}`
+	body := `{"jsonrpc":"2.0","id":"check","method":"server/discover","params":{"_meta":` + mcpagent.ModernMeta + `}}`
 	err = template.Must(template.New("haproxy").Parse(haproxyConfig)).Execute(f, map[string]any{
-		"Stats": h.stats, "Address": h.address, "Path": mcpnode.Path, "Version": versionModern, "Nodes": nodes,
+		"Stats": h.stats, "Address": h.address, "Path": mcpnode.Path, "Version": mcpagent.VersionModern, "Nodes": nodes,
 		"Once": mcpnode.ToolCharge, "Discover": strings.ReplaceAll(body, `"`, `\"`),
 	})
 	return errors.Join(err, f.Close())

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,9 @@ type LoadConfig struct {
 	// Think is an agent's time between two calls, ±50 %; default 20 ms.
 	Think time.Duration
 	Seed  uint64
+	// Gated: the fronts have write gates, so that a write may be answered with CodeNoAuthority. It is counted as
+	// refused then. Without it such an answer is a failure like any other refusal.
+	Gated bool
 }
 
 // Load is agents that call tools until they are told to stop, and what they see.
@@ -42,14 +46,29 @@ type Load struct {
 
 // site counts what a site's agents are answered.
 type site struct {
-	name  string
-	tally tally
+	name          string
+	tally         tally
+	done, refused atomic.Int64 // writes
+	breaks        atomic.Int64 // Unix nanoseconds until which calls may go out on connections that break; see Load.Break
+}
+
+// broken reports whether a call that was sent then may have been under way when the site's connections broke.
+func (s *site) broken(sent time.Time) bool { return sent.UnixNano() < s.breaks.Load() }
+
+// wrote counts a write that was answered, or refused by a gate.
+func (s *site) wrote(o outcome) {
+	switch o {
+	case answered:
+		s.done.Add(1)
+	case barred:
+		s.refused.Add(1)
+	}
 }
 
 // NewLoad makes the agents; nothing is sent before Start.
 func NewLoad(cfg LoadConfig) (*Load, error) {
 	cfg.Think = orDefault(cfg.Think, 20*time.Millisecond)
-	l := &Load{rec: &recorder{began: time.Now()}, stop: make(chan struct{})}
+	l := &Load{rec: &recorder{began: time.Now(), gated: cfg.Gated}, stop: make(chan struct{})}
 	total := 0
 	for _, s := range cfg.Sites {
 		total += s.Agents.Total()
@@ -79,7 +98,7 @@ func (l *Load) addSite(s Site, think time.Duration) {
 	add := func(kind string, n int, make func() caller) {
 		for i := range n {
 			l.agents = append(l.agents, &agent{
-				name: fmt.Sprintf("%s%s-%d", prefix, kind, i), caller: make(), think: think, rec: l.rec,
+				name: fmt.Sprintf("%s%s-%d", prefix, kind, i), caller: make(), think: think, rec: l.rec, site: seen,
 			})
 		}
 	}
@@ -115,25 +134,55 @@ func (l *Load) Watch() *Outage {
 // Alarm ends every agent's thinking, so that each sends its next call, a safe one, at once.
 func (l *Load) Alarm() { l.rec.alarm.raise() }
 
+// breakTime is how long after the death of its other end a connection may still take a call.
+const breakTime = 250 * time.Millisecond
+
+// Break says that what the agents of a site are connected to is about to be killed. Calls that are under way then and
+// get no answer are counted as cut: no front can answer them. Agents whose subscription is a connection of its own
+// subscribe again.
+func (l *Load) Break(name string) {
+	until := time.Now().Add(breakTime).UnixNano()
+	for _, s := range l.sites {
+		if s.name == name {
+			s.breaks.Store(until)
+		}
+	}
+	for _, a := range l.agents {
+		if sdk, ok := a.caller.(*sdkAgent); ok && a.site.name == name && !sdk.legacy {
+			sdk.again.Store(until)
+		}
+	}
+}
+
 // Figures are counts since the start.
 type Figures struct {
 	Calls, Once  int64
 	SafeLost     int64 // retry-safe calls without a result
 	Unknown      int64 // once calls without an outcome
 	SessionsLost int64
+	Cut          int64 // calls that were under way at a Break and got no answer
 	Updates      int64 // of resources, delivered to subscriptions
 	// Answers counts answered requests by site and by the region that the front names; others are left out.
 	Answers map[string]map[string]int64
+	Writes  map[string]Writes // by site
+}
+
+// Writes counts calls with an effect. What was neither has failed, or its outcome is unknown.
+type Writes struct {
+	Done    int64 // answered with a result
+	Refused int64 // with CodeNoAuthority, by fronts that have write gates
 }
 
 // Figures returns the counts so far.
 func (l *Load) Figures() Figures {
 	f := Figures{
 		Calls: l.rec.calls.Load(), Once: l.rec.onceCalls.Load(), SafeLost: l.rec.lost.Load(),
-		Unknown: l.rec.unknown.Load(), SessionsLost: l.rec.sessions.Load(), Answers: make(map[string]map[string]int64, len(l.sites)),
+		Unknown: l.rec.unknown.Load(), SessionsLost: l.rec.sessions.Load(), Cut: l.rec.cut.Load(),
+		Answers: make(map[string]map[string]int64, len(l.sites)), Writes: make(map[string]Writes, len(l.sites)),
 	}
 	for _, s := range l.sites {
 		f.Answers[s.name] = s.tally.counts()
+		f.Writes[s.name] = Writes{Done: s.done.Load(), Refused: s.refused.Load()}
 	}
 	for _, a := range l.agents {
 		if sdk, ok := a.caller.(*sdkAgent); ok {

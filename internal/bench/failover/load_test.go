@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,12 +66,53 @@ func TestOutageKnowsLaterWaits(t *testing.T) {
 	if gap, wait := out.Gap(after(300)), out.Wait(after(300)); gap != 50*time.Millisecond || wait != 100*time.Millisecond {
 		t.Errorf("gap %s, wait %s", gap, wait)
 	}
+	// The request of one was under way for 895 ms before the fault ended it; two's was sent after the fault.
+	if got := out.Requests(); !slices.Equal(got, []time.Duration{49 * time.Millisecond, 900 * time.Millisecond}) {
+		t.Errorf("requests waited %v", got)
+	}
 }
 
 func TestLoadsThatAreNone(t *testing.T) {
 	for _, sites := range [][]Site{nil, {{Agents: Mix{}}}, {{Agents: Mix{ModernRaw: 1001}}}, make([]Site, 65)} {
 		if _, err := NewLoad(LoadConfig{Sites: sites}); err == nil {
 			t.Errorf("%d sites were taken", len(sites))
+		}
+	}
+}
+
+// Calls that were under way in a front that is killed are cut, not lost, when the load is told of it before; later ones
+// are lost all the same.
+func TestCallsAreCutByABreakOnly(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		held := make(chan struct{})
+		srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			<-held
+			panic(http.ErrAbortHandler)
+		}))
+		t.Cleanup(srv.Close)
+		load, err := NewLoad(LoadConfig{Think: time.Millisecond, Seed: 3, Sites: []Site{{Name: "s", URL: srv.URL, Agents: Mix{ModernRaw: 4}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		load.Start(t.Context())
+		if told {
+			load.Break("s")
+			load.Break("another site")
+		}
+		tick := time.NewTicker(10 * time.Millisecond)
+		end := time.Now().Add(5 * time.Second)
+		close(held)
+		for load.Figures().SafeLost == 0 && time.Now().Before(end) {
+			<-tick.C
+		}
+		tick.Stop()
+		load.Stop()
+		f, res := load.Figures(), load.Result(nil)
+		if (f.Cut > 0) != told || f.SafeLost == 0 || res.Unknown != f.Unknown {
+			t.Errorf("told %v: %+v, %+v", told, f, res)
+		}
+		if told && res.Untold >= res.Unknown {
+			t.Errorf("of %d once calls without an outcome %d count as untold", res.Unknown, res.Untold)
 		}
 	}
 }

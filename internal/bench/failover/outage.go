@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,20 +18,29 @@ type Outage struct {
 	seen    []bool
 	left    int
 	gap     time.Duration
-	last    string        // how the agent that ended the gap came to it
-	slowest time.Duration // of an agent's later safe calls
+	last    string          // how the agent that ended the gap came to it
+	slowest time.Duration   // of an agent's later safe calls
+	met     []bool          // agents whose request has met the fault
+	waits   []time.Duration // of those requests
 }
 
 func newOutage(at time.Time, agents int) *Outage {
-	return &Outage{at: at, done: make(chan struct{}), seen: make([]bool, agents), left: agents}
+	return &Outage{at: at, done: make(chan struct{}), seen: make([]bool, agents), met: make([]bool, agents), left: agents}
 }
 
 func (o *Outage) answer(a *agent, sent, got time.Time) {
-	if sent.Before(o.at) {
+	if got.Before(o.at) {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if !o.met[a.index] {
+		o.met[a.index] = true
+		o.waits = append(o.waits, min(got.Sub(sent), got.Sub(o.at)))
+	}
+	if sent.Before(o.at) {
+		return
+	}
 	if o.seen[a.index] {
 		o.slowest = max(o.slowest, got.Sub(sent))
 		return
@@ -62,6 +72,16 @@ func (o *Outage) Wait(now time.Time) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return max(gap, o.slowest)
+}
+
+// Requests returns how long the request of each agent that met the fault waited for its answer since, shortest
+// first: the safe one that was under way when it happened, or the first safe one sent after it.
+func (o *Outage) Requests() []time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	waits := slices.Clone(o.waits)
+	slices.Sort(waits)
+	return waits
 }
 
 // Story says who had the gap and how.

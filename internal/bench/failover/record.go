@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quorate/quorate/internal/mcpagent"
 )
 
 // outcome is how a call ended for its agent.
@@ -19,10 +21,14 @@ const (
 	untold
 	// refused: the agent was told by another error that the call was not made.
 	refused
+	// barred: the agent was told that this side may not write now (-32071), and nothing was done.
+	barred
+	// cut: the connection broke while the call was under way, because its other end was killed; see Load.Break.
+	cut
 )
 
 func classify(err error) outcome {
-	var e *callError
+	var e *mcpagent.CallError
 	switch {
 	case err == nil:
 		return answered
@@ -30,6 +36,8 @@ func classify(err error) outcome {
 		return untold
 	case e.Code == CodeUnknown:
 		return unknown
+	case e.Code == CodeNoAuthority:
+		return barred
 	case e.Code != 0 || e.Status == 404 || e.Status == 429 || e.Status == 503:
 		return refused
 	default:
@@ -42,44 +50,56 @@ const maxSamples = 10
 
 // recorder counts what all agents see.
 type recorder struct {
-	calls, onceCalls, lost, unknown, sessions atomic.Int64
-	outage                                    atomic.Pointer[Outage]
-	alarm                                     alarm
-	mu                                        sync.Mutex
-	samples                                   []string
-	began                                     time.Time
+	calls, onceCalls, lost, unknown, sessions, cut atomic.Int64
+	outage                                         atomic.Pointer[Outage]
+	alarm                                          alarm
+	mu                                             sync.Mutex
+	samples                                        []string
+	began                                          time.Time
+	gated                                          bool // see LoadConfig
 }
 
 // note records one call and returns its outcome.
-func (r *recorder) note(a *agent, tool string, once bool, sent, got time.Time, err error) outcome {
+func (r *recorder) note(a *agent, s step, sent, got time.Time, err error) outcome {
 	r.calls.Add(1)
-	if once {
+	if s.once {
 		r.onceCalls.Add(1)
 	}
 	o := classify(err)
+	if o == barred && (!r.gated || !s.effect) {
+		o = refused // like any other refusal
+	}
+	if o == untold && a.site.broken(sent) {
+		o = cut
+		r.cut.Add(1)
+	}
 	switch {
-	case o == answered && !once:
+	case o == answered && !s.once:
 		if out := r.outage.Load(); out != nil {
 			out.answer(a, sent, got)
 		}
-	case o == answered:
-	case !once:
+	case o == answered || o == barred:
+	case o == cut && !s.once:
+	case !s.once:
 		r.lost.Add(1)
-	case o == unknown || o == untold:
+	case o == unknown || o == untold || o == cut:
 		r.unknown.Add(1)
 	}
-	if err != nil {
-		r.failed(a, tool, sent, got, o, err)
+	if s.effect {
+		a.site.wrote(o)
+	}
+	if err != nil && o != barred {
+		r.failed(a, s.tool, sent, got, o, err)
 	}
 	return o
 }
 
 func (r *recorder) failed(a *agent, tool string, sent, got time.Time, o outcome, err error) {
-	var e *callError
+	var e *mcpagent.CallError
 	if errors.As(err, &e) && e.SessionLost {
 		r.sessions.Add(1)
 	}
-	if o == unknown && tool == "charge" {
+	if o == unknown && tool == "charge" || o == cut {
 		return // what a call cut in flight is expected to get
 	}
 	r.mu.Lock()

@@ -36,6 +36,8 @@ type Result struct {
 	// False counts answers that the journals contradict: a result without an execution, or a refusal
 	// of a call that was executed.
 	False int64
+	// Refused counts writes that a closed write gate refused; see LoadConfig.Gated.
+	Refused int64
 	// SessionsLost counts legacy sessions that an agent had to open again.
 	SessionsLost int64
 
@@ -97,6 +99,9 @@ func (l *Load) Result(journal []mcpnode.Entry) Result {
 		SessionsLost: f.SessionsLost, Samples: l.rec.samples,
 	}
 	runs := executions(journal)
+	for _, w := range f.Writes {
+		res.Refused += w.Refused
+	}
 	for _, a := range l.agents {
 		for _, e := range a.effect {
 			res.judge(e, runs[e.id])
@@ -131,7 +136,7 @@ func executions(journal []mcpnode.Entry) map[string]execution {
 
 // judge compares what an agent was told of one call with what the nodes did.
 func (r *Result) judge(e effect, x execution) {
-	if e.outcome == answered && x.ended == 0 {
+	if e.outcome == answered && x.ended == 0 || e.outcome == barred && x.started > 0 {
 		r.False++
 	}
 	if !e.once {
@@ -141,7 +146,7 @@ func (r *Result) judge(e effect, x execution) {
 		r.Duplicate++
 	}
 	switch e.outcome {
-	case unknown, untold:
+	case unknown, untold, cut:
 		r.Unknown++
 		if e.outcome == untold {
 			r.Untold++

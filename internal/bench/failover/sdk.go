@@ -11,6 +11,7 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 
+	"github.com/quorate/quorate/internal/mcpagent"
 	"github.com/quorate/quorate/internal/mcpnode"
 )
 
@@ -22,6 +23,7 @@ type sdkAgent struct {
 	http    *http.Client
 	session *mcp.ClientSession
 	ended   chan struct{} // closed when session has ended
+	again   atomic.Int64  // Unix nanoseconds when its subscription has to be made again; 0: not
 	updates atomic.Int64
 	last    atomic.Int64  // unix nanoseconds of the last update
 	silent  time.Duration // since the last update, when the agent ended
@@ -50,15 +52,15 @@ func (s *sdkAgent) open(ctx context.Context) error {
 	})
 	opts := &mcp.ClientSessionOptions{}
 	if s.legacy {
-		opts.ProtocolVersion = versionLegacy
+		opts.ProtocolVersion = mcpagent.VersionLegacy
 	}
 	session, err := client.Connect(ctx, &mcp.StreamableClientTransport{Endpoint: s.url, HTTPClient: s.http}, opts)
 	if err != nil {
 		return sdkError(err, false)
 	}
-	if !s.legacy && session.InitializeResult().ProtocolVersion != versionModern {
+	if !s.legacy && session.InitializeResult().ProtocolVersion != mcpagent.VersionModern {
 		_ = session.Close()
-		return &callError{Err: errors.New("modern agent was taken for a legacy one: " + session.InitializeResult().ProtocolVersion)}
+		return &mcpagent.CallError{Err: errors.New("modern agent was taken for a legacy one: " + session.InitializeResult().ProtocolVersion)}
 	}
 	if err := session.Subscribe(ctx, &mcp.SubscribeParams{URI: mcpnode.UpdatesURI}); err != nil {
 		_ = session.Close()
@@ -75,10 +77,13 @@ func (s *sdkAgent) call(ctx context.Context, tool string, a mcpnode.Args) error 
 			return err
 		}
 	}
+	if at := s.again.Load(); at != 0 && time.Now().UnixNano() > at && s.resubscribe(ctx) == nil {
+		s.again.Store(0)
+	}
 	res, err := s.session.CallTool(ctx, &mcp.CallToolParams{Name: tool, Arguments: a})
 	switch {
 	case err == nil && res.IsError:
-		return &callError{Code: 1, Err: errors.New("tool failed")}
+		return &mcpagent.CallError{Code: 1, Err: errors.New("tool failed")}
 	case err == nil:
 		return nil
 	}
@@ -89,6 +94,12 @@ func (s *sdkAgent) call(ctx context.Context, tool string, a mcpnode.Args) error 
 		s.session = nil
 	}
 	return sdkError(err, dead)
+}
+
+// resubscribe makes the subscription anew. In the modern era it is a stream, which go-sdk does not open again.
+func (s *sdkAgent) resubscribe(ctx context.Context) error {
+	_ = s.session.Unsubscribe(ctx, &mcp.UnsubscribeParams{URI: mcpnode.UpdatesURI}) // there may be none any more
+	return s.session.Subscribe(ctx, &mcp.SubscribeParams{URI: mcpnode.UpdatesURI})
 }
 
 // isDead reports whether the client gave its session up because of err. An error of the protocol
@@ -110,8 +121,8 @@ func (s *sdkAgent) isDead(err error) bool {
 // server's code and message are lost and only the status' text remains.
 const codeRejected = -32005
 
-func sdkError(err error, dead bool) *callError {
-	e := &callError{Err: err, SessionLost: dead}
+func sdkError(err error, dead bool) *mcpagent.CallError {
+	e := &mcpagent.CallError{Err: err, SessionLost: dead}
 	var rpc *jsonrpc.Error
 	if !errors.As(err, &rpc) {
 		return e

@@ -115,6 +115,18 @@ func TestSchemaAndDecoderAgree(t *testing.T) {
 	}
 }
 
+// The decoder wants more of a witness than the schema can say.
+func TestSchemaOfAWitness(t *testing.T) {
+	const head = "name: w\nregion: ap-south\n"
+	for text, good := range map[string]bool{
+		head + "control: {role: witness}\n": true, head + "control: {role: voter}\n": false, head + "control: {}\n": false, head + "control:\n": false, head: false,
+	} {
+		if err := validate(t, schemaFile(t), text); (err == nil) != good {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 func check(t *testing.T, text string) error {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "quorate.yaml")

@@ -93,8 +93,10 @@ func value(k *config.Key) string {
 		return "list of texts"
 	case config.KindMap:
 		return "sections by name"
+	case config.KindTree:
+		return "any keys"
 	case config.KindWords:
-		return "patterns by name"
+		return map[string]string{"glob": "patterns", "name": "names", "option": "texts"}[k.Form] + " by name"
 	case config.KindSwitch:
 		return "`true` or `false`"
 	case config.KindNumber, config.KindDuration, config.KindSize:
@@ -105,12 +107,14 @@ func value(k *config.Key) string {
 	}
 	return map[string]string{
 		"name": "name", "address": "HOST:PORT", "url": "URL", "path": "URL path",
-		"file": "file", "directory": "directory", "glob": "pattern",
+		"file": "file", "executable": "file", "sha256": "checksum", "lease": "`auto`, or 100ms to 1m", "directory": "directory", "glob": "pattern",
 	}[k.Form]
 }
 
 func standard(k *config.Key) string {
 	switch {
+	case k.Unless != "":
+		return "required unless `" + strings.Replace(k.Unless, "=", ": ", 1) + "`"
 	case k.Required:
 		return "required"
 	case k.Default != "":
@@ -121,7 +125,7 @@ func standard(k *config.Key) string {
 
 func meaning(k *config.Key) string {
 	doc := strings.ReplaceAll(k.Doc, "|", `\|`)
-	if k.Kind == config.KindTexts || k.Kind == config.KindWords {
+	if k.Kind == config.KindTree || k.Kind == config.KindTexts || k.Kind == config.KindWords {
 		doc += " At most " + k.Max + "."
 	}
 	if k.Env != "" {

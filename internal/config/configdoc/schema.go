@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/quorate/quorate/internal/config"
 )
@@ -28,6 +30,9 @@ type schema struct {
 	Properties    map[string]*schema `json:"properties,omitempty"`
 	Required      []string           `json:"required,omitempty"`
 	Others        any                `json:"additionalProperties,omitempty"` // a schema, or false
+	If            *schema            `json:"if,omitempty"`
+	Else          *schema            `json:"else,omitempty"`
+	Const         any                `json:"const,omitempty"`
 }
 
 // Forms of text that hold a number with a unit.
@@ -54,9 +59,23 @@ func section(keys []config.Key) *schema {
 	for i := range keys {
 		k := &keys[i]
 		s.Properties[k.Name] = property(k)
-		if k.Required {
+		switch {
+		case k.Unless != "":
+			s.If, s.Else = having(k.Unless), &schema{Required: []string{k.Name}}
+		case k.Required:
 			s.Required = append(s.Required, k.Name)
 		}
+	}
+	return s
+}
+
+// having is the schema of what has this word at this path, of PATH=WORD.
+func having(unless string) *schema {
+	path, word, _ := strings.Cut(unless, "=")
+	s := &schema{Const: word}
+	names := strings.Split(path, ".")
+	for _, name := range slices.Backward(names) {
+		s = &schema{Type: "object", Properties: map[string]*schema{name: s}, Required: []string{name}}
 	}
 	return s
 }
@@ -95,19 +114,33 @@ func shape(k *config.Key) *schema {
 		return &schema{Type: "object", Others: section(k.Keys), MaxProperties: number(k.Max)}
 	case config.KindWords:
 		return &schema{Type: "object", Others: &schema{Type: "string", Examples: []any{k.Example}}, MaxProperties: number(k.Max)}
+	case config.KindTree:
+		return &schema{Type: "object"}
 	case config.KindTexts:
 		return &schema{Type: "array", Items: &schema{Type: "string", Examples: []any{k.Example}}, MaxItems: number(k.Max)}
 	case config.KindNumber:
 		lo, hi := number(k.Min), number(k.Max)
-		return &schema{Type: "integer", Default: number(k.Default), Minimum: &lo, Maximum: &hi}
+		s := &schema{Type: "integer", Minimum: &lo, Maximum: &hi}
+		if k.Default != "" {
+			s.Default = number(k.Default)
+		}
+		return s
 	case config.KindSwitch:
 		return &schema{Type: "boolean", Default: k.Default == "true"}
 	case config.KindDuration:
-		return &schema{Type: "string", Pattern: durationPattern, Default: k.Default}
+		return &schema{Type: "string", Pattern: durationPattern, Default: orNothing(k.Default)}
 	case config.KindSize:
-		return &schema{Type: []string{"string", "integer"}, Pattern: sizePattern, Default: k.Default}
+		return &schema{Type: []string{"string", "integer"}, Pattern: sizePattern, Default: orNothing(k.Default)}
 	}
 	return text(k)
+}
+
+// orNothing leaves out a default that there is not.
+func orNothing(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }
 
 func list(k *config.Key) *schema {

@@ -1,0 +1,89 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/internal/authority"
+)
+
+// succession has Raft elect a leader as soon as the last one's process is gone, instead of waiting for the silence that
+// an election takes otherwise. Raft decides as ever; what changes is when a follower stops to wait.
+func (n *Node) succession(ctx context.Context) {
+	if n.cfg.Alone {
+		return
+	}
+	tick := time.NewTicker(n.cfg.Interval / quarters / 2)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if r := n.current(); r != nil && n.orphaned(r) {
+			n.campaign(ctx, r)
+		}
+	}
+}
+
+// orphaned reports whether this follower's leader is gone, and it is this gateway's turn to say so.
+func (n *Node) orphaned(r *raft.Raft) bool {
+	silent := time.Since(r.LastContact())
+	if silent < n.tenureNow() || r.State() != raft.Follower || silent < n.tenureNow()+n.turn() {
+		return false
+	}
+	leader := n.leader()
+	return leader != "" && leader != n.cfg.Gateway && n.cfg.Links != nil && gone(n.cfg.Links.Links(), leader, silent)
+}
+
+func (n *Node) tenureNow() time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.tenure
+}
+
+// turn is how much longer than others this gateway waits. Two candidates at once would split the votes; of those that
+// come one after the other, the first find that the others still know the leader, and the one that completes a majority
+// of those who do not is elected.
+func (n *Node) turn() time.Duration {
+	voters := n.Voters()
+	slices.SortFunc(voters, func(a, b authority.Member) int { return cmp.Compare(a.Name, b.Name) })
+	i := slices.IndexFunc(voters, func(m authority.Member) bool { return m.VoterID == n.me() })
+	return time.Duration(max(i, 0)) * (n.cfg.Interval/quarters + 2*n.reach())
+}
+
+// campaign has Raft's follower look now, with the shortest patience it may have, and gives its own back when that was
+// seen, or in vain.
+func (n *Node) campaign(ctx context.Context, r *raft.Raft) {
+	n.hasty.Store(true)
+	defer n.hasty.Store(false)
+	usual := r.ReloadableConfig()
+	short := usual
+	short.HeartbeatTimeout, short.ElectionTimeout = n.tenureNow(), n.tenureNow()
+	if short.HeartbeatTimeout >= usual.HeartbeatTimeout || r.ReloadConfig(short) != nil {
+		return
+	}
+	n.log.Info("control group: the leader's process is gone, its successor is elected now", "gateway", n.leader())
+	defer func() { _ = r.ReloadConfig(usual) }() // what was valid is
+	over := time.NewTimer(usual.ElectionTimeout)
+	defer over.Stop()
+	tick := time.NewTicker(n.cfg.Interval / quarters)
+	defer tick.Stop()
+	for before := n.leader(); ; {
+		select {
+		case <-tick.C:
+		case <-over.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if now := n.leader(); now != "" && now != before {
+			return
+		}
+	}
+}

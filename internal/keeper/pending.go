@@ -1,0 +1,177 @@
+package keeper
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/quorate/quorate/internal/authority"
+	"github.com/quorate/quorate/internal/keeper/sessionid"
+	"github.com/quorate/quorate/internal/replica"
+)
+
+const (
+	maxPending      = 200_000   // sessions
+	maxPendingBytes = 256 << 20 // of their contents
+	// flushEvery is how often what waits is tried again.
+	flushEvery = 200 * time.Millisecond
+	// flushAtOnce is how many are on their way at one time; they share entries.
+	flushAtOnce = 256
+)
+
+// pending is the newest state of sessions that is not committed yet, in memory.
+type pending struct {
+	mu    sync.Mutex
+	all   map[replica.Key]waiting
+	bytes int
+	work  chan struct{} // of one
+}
+
+// waiting is a state that waits.
+type waiting struct {
+	replica.Record
+	since time.Time // of the oldest change that waits
+	tries int       // that came to nothing
+}
+
+func (p *pending) get(k replica.Key) (replica.Record, bool) {
+	w, ok := p.look(k)
+	return w.Record, ok
+}
+
+func (p *pending) look(k replica.Key) (waiting, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, ok := p.all[k]
+	return w, ok
+}
+
+// failed counts a try for all that wait for it.
+func (p *pending) failed(k replica.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w, ok := p.all[k]; ok {
+		w.tries++
+		p.all[k] = w
+	}
+}
+
+// state is what waits, as operators see it: failed after so many tries.
+func (w *waiting) state(retries int) replica.State {
+	if w.tries >= max(retries, 1) {
+		return replica.Failed
+	}
+	return replica.Pending
+}
+
+// add keeps a state in the place of an older one. replica.ErrFull: there is no room.
+func (p *pending) add(r replica.Record) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old, was := p.all[r.Key]
+	if was && newer(&old.Record, &r) {
+		return nil
+	}
+	next := waiting{Record: r, since: time.Now()}
+	if was {
+		next.since, next.tries = old.since, old.tries
+	}
+	bytes := p.bytes - len(old.Contents) + len(r.Contents)
+	if !was && len(p.all) >= maxPending || bytes > maxPendingBytes {
+		return replica.ErrFull
+	}
+	if p.all == nil {
+		p.all = map[replica.Key]waiting{}
+	}
+	p.all[r.Key], p.bytes = next, bytes
+	select {
+	case p.work <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// forget drops what waits under this ballot or a lower one.
+func (p *pending) forget(k replica.Key, ballot uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r, ok := p.all[k]; ok && r.Ballot <= ballot {
+		p.bytes -= len(r.Contents)
+		delete(p.all, k)
+	}
+}
+
+// agreed drops this state, unless a newer one waits.
+func (p *pending) agreed(r *replica.Record) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now, ok := p.all[r.Key]; ok && !newer(&now.Record, r) {
+		p.bytes -= len(now.Contents)
+		delete(p.all, r.Key)
+	}
+}
+
+func (p *pending) list() []replica.Record {
+	var all []replica.Record
+	for _, w := range p.waiting() {
+		all = append(all, w.Record)
+	}
+	return all
+}
+
+func (p *pending) waiting() []waiting {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Values(p.all))
+}
+
+// flush has kept what waits, while this gateway may write.
+func (k *Keeper) flush(ctx context.Context) {
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-k.pending.work:
+		}
+		if k.cfg.Authority.Allow() {
+			k.move(ctx)
+			k.flushOnce(ctx)
+		}
+	}
+}
+
+func (k *Keeper) flushOnce(ctx context.Context) {
+	var work sync.WaitGroup
+	slots := make(chan struct{}, flushAtOnce)
+	for _, r := range k.pending.list() {
+		if !k.mine(&r) {
+			continue // its claim comes first; see tail
+		}
+		slots <- struct{}{}
+		work.Go(func() {
+			defer func() { <-slots }()
+			if err := k.put(ctx, r, 0); err == nil {
+				k.pending.agreed(&r)
+			} else {
+				k.pending.failed(r.Key)
+				k.log.Debug("a session is not committed yet", "cause", err.Error())
+			}
+		})
+	}
+	work.Wait()
+}
+
+// mine reports whether this gateway owns a record under the ballot that the state names.
+func (k *Keeper) mine(r *replica.Record) bool {
+	id, err := sessionid.ParseRecord(r.ID)
+	if err != nil {
+		return false
+	}
+	c := k.cfg.Authority.Owner(r.ID, id.Minter)
+	return c.Owner == k.cfg.Authority.Life() && c.Ballot == authority.Index(r.Ballot)
+}

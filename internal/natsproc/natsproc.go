@@ -1,0 +1,184 @@
+// Package natsproc runs NATS servers with JetStream as processes, for tests, benchmarks and examples. It links nothing
+// of NATS, and must not know what is kept in it.
+package natsproc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/quorate/quorate/internal/child"
+)
+
+// Packages that Build builds, in the module below jetstream/.
+const (
+	serverPackage = "github.com/nats-io/nats-server/v2"
+	pluginPackage = "./cmd/quorate-jetstream"
+)
+
+// Binaries are the programs of that module.
+type Binaries struct{ Server, Plugin string }
+
+// Build builds them into dir; module is the folder of the module jetstream.
+func Build(ctx context.Context, module, dir string) (Binaries, error) {
+	b := Binaries{Server: filepath.Join(dir, "nats-server"), Plugin: filepath.Join(dir, "quorate-jetstream")}
+	for out, pkg := range map[string]string{b.Server: serverPackage, b.Plugin: pluginPackage} {
+		cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
+		cmd.Dir = module
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return Binaries{}, fmt.Errorf("natsproc: build %s: %w\n%s", pkg, err, said)
+		}
+	}
+	return b, nil
+}
+
+// Place is where a server runs and listens.
+type Place struct {
+	Name                        string
+	Client, Cluster, Monitoring string // HOST:PORT
+	Region                      string // a tag; "": none
+	Group                       *child.Group
+}
+
+// Config of a cluster.
+type Config struct {
+	Binary string // of nats-server
+	Dir    string
+	Places []Place
+	Sync   string    // sync_interval; "": always
+	Log    io.Writer // what the servers say; nil: nothing
+}
+
+// Cluster is servers of one JetStream cluster.
+type Cluster struct {
+	cfg     Config
+	Servers []*Server
+}
+
+// Server is one of them, alive or not.
+type Server struct {
+	Place
+	file    string
+	cfg     *Config
+	process *child.Process
+}
+
+// Start starts all servers, and returns when JetStream has a leader.
+func Start(ctx context.Context, cfg Config) (*Cluster, error) {
+	if cfg.Sync == "" {
+		cfg.Sync = "always"
+	}
+	c := &Cluster{cfg: cfg}
+	for _, p := range cfg.Places {
+		s := &Server{Place: p, file: filepath.Join(cfg.Dir, p.Name+".conf"), cfg: &c.cfg}
+		if err := os.WriteFile(s.file, []byte(s.document()), 0o600); err != nil {
+			return nil, fmt.Errorf("natsproc: %w", err)
+		}
+		c.Servers = append(c.Servers, s)
+	}
+	for _, s := range c.Servers {
+		if err := s.Start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	err := c.Await(ctx)
+	return c, err
+}
+
+// document is a server's configuration.
+func (s *Server) document() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "server_name: %s\nlisten: %q\nhttp: %q\nmax_payload: 4MB\n", s.Name, s.Client, s.Monitoring)
+	fmt.Fprintf(&b, "jetstream {store_dir: %q, sync_interval: %s}\n", filepath.Join(s.cfg.Dir, s.Name), s.cfg.Sync)
+	if s.Region != "" {
+		fmt.Fprintf(&b, "server_tags: [\"region:%s\"]\n", s.Region)
+	}
+	var routes []string
+	for _, o := range s.cfg.Places {
+		if o.Name != s.Name {
+			routes = append(routes, fmt.Sprintf("%q", "nats://"+o.Cluster))
+		}
+	}
+	if len(routes) > 0 {
+		fmt.Fprintf(&b, "cluster {name: quorate, listen: %q, routes: [%s]}\n", s.Cluster, strings.Join(routes, ", "))
+	}
+	return b.String()
+}
+
+// Start begins a life of the server.
+func (s *Server) Start(ctx context.Context) error {
+	process, _, err := s.Group.Start(ctx, child.Spec{Path: s.cfg.Binary, Args: []string{"-c", s.file}, Log: s.cfg.Log})
+	if err != nil {
+		return fmt.Errorf("natsproc: %s: %w", s.Name, err)
+	}
+	s.process = process
+	return nil
+}
+
+// Kill ends the server with SIGKILL and waits until it is gone.
+func (s *Server) Kill() { s.process.Kill(); <-s.process.Done() }
+
+// URLs are those of all servers, for clients.
+func (c *Cluster) URLs() (all []string) {
+	for _, s := range c.Servers {
+		all = append(all, "nats://"+s.Client)
+	}
+	return all
+}
+
+// Settings are those of the strategy, as JSON, which is YAML too.
+func (c *Cluster) Settings(bucket string) string {
+	var urls, monitoring []string
+	for _, s := range c.Servers {
+		urls = append(urls, fmt.Sprintf("%q", "nats://"+s.Client))
+		monitoring = append(monitoring, fmt.Sprintf("%q", "http://"+s.Monitoring))
+	}
+	return fmt.Sprintf(`{"urls": [%s], "bucket": %q, "replicas": %d, "monitoring": [%s]}`,
+		strings.Join(urls, ", "), bucket, len(c.Servers), strings.Join(monitoring, ", "))
+}
+
+// Await waits until every server says that JetStream is healthy there.
+func (c *Cluster) Await(ctx context.Context) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for _, s := range c.Servers {
+		for !s.healthy(ctx) {
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("natsproc: %s is not healthy: %w", s.Name, context.Cause(ctx))
+			case <-s.process.Done():
+				return fmt.Errorf("natsproc: %s ended: %w", s.Name, errors.Join(child.ErrEnded, s.process.Err()))
+			case <-tick.C:
+			}
+		}
+	}
+	return nil
+}
+
+// healthy asks the monitoring port from this process's own network; servers that are elsewhere count as healthy.
+func (s *Server) healthy(ctx context.Context) bool {
+	if !strings.HasPrefix(s.Monitoring, "127.") {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Monitoring+"/healthz", nil)
+	if err != nil {
+		return false
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
+	return err == nil && answer.StatusCode == http.StatusOK && bytes.Contains(body, []byte("ok"))
+}

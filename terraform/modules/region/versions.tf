@@ -1,0 +1,7 @@
+terraform {
+  required_version = ">= 1.8" # functions of providers
+
+  required_providers {
+    quorate = { source = "quorate/quorate" }
+  }
+}

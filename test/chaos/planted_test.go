@@ -1,0 +1,120 @@
+package chaos_test
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/chaos"
+	"github.com/quorate/quorate/internal/chaos/history"
+	"github.com/quorate/quorate/internal/chaos/schedule"
+	"github.com/quorate/quorate/internal/gatewayproc"
+	"github.com/quorate/quorate/internal/planted"
+	"github.com/quorate/quorate/strategies/configuredmaster"
+	"github.com/quorate/quorate/strategies/winnertakesall"
+)
+
+// plot is a schedule that shows a bug.
+type plot struct {
+	bug      string
+	cfg      chaos.Config
+	schedule schedule.Schedule
+	want     string // what is violated, among others
+	long     bool   // takes a minute
+}
+
+// plots are one for each bug that effects can show. planted.Fsync and planted.Amnesia are not among them: what they
+// forget is in the log, too, unless more goes wrong at a time than a schedule can bring about.
+func plots() []plot {
+	isolated := three(schedule.Episode{Faults: []schedule.Fault{{Kind: schedule.Cut, From: []string{"gw-3"}}}, Hold: 3 * time.Second})
+	line := three(schedule.Episode{Faults: []schedule.Fault{{Kind: schedule.Cut, From: []string{schedule.Leader}, To: []string{schedule.Follower}}}, Hold: 8 * time.Second, MostTerms: 1})
+	// Calls that a hanging node holds up are sent to the next one when the gate is closed by now.
+	heldUp := three(schedule.Episode{Faults: []schedule.Fault{{Kind: schedule.Cut, From: []string{"gw-3"}},
+		{Kind: schedule.Hang, From: []string{"gw-3"}, Count: 2, After: 350 * time.Millisecond}}, Hold: 3 * time.Second})
+	slow := func(beat time.Duration) chaos.Config { return chaos.Config{Interval: beat} } // and so promises of four times that
+	many := chaos.Config{Lease: 600 * time.Millisecond, Agents: 6, Think: 150 * time.Millisecond}
+	sessions := chaos.Config{Sessions: history.Quorum, Rovers: 12, Think: 50 * time.Millisecond}
+	everybody := three(isolate("gw-1"), isolate("gw-2"), isolate("gw-3"), isolate(schedule.Leader))
+	return []plot{
+		{planted.Hasty, sessions, everybody, history.Lost, false},
+		{planted.Squatter, sessions, everybody, history.Lost, false},
+		{planted.Lease, chaos.Config{}, isolated, history.Closed, false},
+		{planted.Alone, chaos.Config{}, isolated, history.Exclusive, false},
+		{planted.Epoch, chaos.Config{}, isolated, history.Fences, false},
+		{planted.Recheck, many, heldUp, history.Closed, false},
+		{planted.PreVote, chaos.Config{}, line, history.Terms, false},
+		{planted.Promise, slow(500 * time.Millisecond), masters(nobody), history.Exclusive, true},
+		{planted.BootWait, slow(time.Second), masters(restarted), history.Exclusive, true},
+		{planted.Untagged, slow(200 * time.Millisecond), masters(alone), history.Exclusive, true},
+	}
+}
+
+// isolate cuts a gateway off from the others.
+func isolate(gateway string) schedule.Episode {
+	return schedule.Episode{Faults: []schedule.Fault{{Kind: schedule.Cut, From: []string{gateway}}}, Hold: 3 * time.Second}
+}
+
+// masters changes the master of five gateways from gw-1 to gw-2 and back: one of them does not lead the control group,
+// which would tell everybody of the change. gw-5 has fresh promises and lags.
+func masters(faults func(old, now string) []schedule.Fault) schedule.Schedule {
+	s := three(schedule.Episode{Faults: faults("gw-1", "gw-2"), Hold: 6 * time.Second}, schedule.Episode{Faults: faults("gw-2", "gw-1"), Hold: 6 * time.Second})
+	s.Gateways, s.Strategy, s.Master = schedule.Voters(5), configuredmaster.Name, "gw-1"
+	return s
+}
+
+// nobody is who gw-5 hears from during the change.
+func nobody(_, now string) []schedule.Fault {
+	return []schedule.Fault{{Kind: schedule.Cut, From: []string{"gw-5"}}, {Kind: schedule.Rule, To: []string{now}}}
+}
+
+// restarted are both masters, after they promised gw-5 and before they may help to change the rule.
+func restarted(old, now string) []schedule.Fault {
+	return []schedule.Fault{{Kind: schedule.Cut, From: []string{"gw-5"}}, {Kind: schedule.Rule, To: []string{now}},
+		{Kind: schedule.Kill, From: []string{old, now}, For: 50 * time.Millisecond, After: 1200 * time.Millisecond}}
+}
+
+// alone with the old master is gw-5, and in the end both are cut off.
+func alone(old, now string) []schedule.Fault {
+	rest := []string{now, "gw-3", "gw-4"}
+	return []schedule.Fault{{Kind: schedule.Cut, From: []string{"gw-5"}, To: rest}, {Kind: schedule.Rule, To: []string{now}},
+		{Kind: schedule.Cut, From: []string{old}, To: rest, After: 3 * time.Second}}
+}
+
+// three is a fleet of three voters under a majority rule.
+func three(episodes ...schedule.Episode) schedule.Schedule {
+	s := schedule.Schedule{Seed: uint64(time.Now().UnixNano()), Gateways: schedule.Voters(3), Strategy: winnertakesall.Name, Episodes: episodes}
+	for i := range s.Episodes {
+		s.Episodes[i].Name = s.Episodes[i].Faults[0].String()
+	}
+	return s
+}
+
+// everyPlot is the variable that asks for the long ones, too.
+const everyPlot = "CHAOS_EVERY_PLOT"
+
+// Every bug is found in the binary that has it, and nothing in the same binary without.
+func TestPlantedBugs(t *testing.T) {
+	needsNetwork(t)
+	binary, err := gatewayproc.Build(t.Context(), t.TempDir(), gatewayproc.Package, "-tags", "quorate_planted")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range plots() {
+		if p.long && os.Getenv(everyPlot) == "" {
+			t.Logf("NOT TESTED: %s takes a minute; make chaos-planted", p.bug)
+			continue
+		}
+		for _, bug := range []string{p.bug, ""} {
+			t.Run(p.bug+map[bool]string{true: " left out"}[bug == ""], func(t *testing.T) {
+				cfg := p.cfg
+				cfg.Binary, cfg.Env = binary, []string{"PLANTED_BUGS=" + bug}
+				v := judgedOf(t, cfg, p.schedule)
+				found := slices.ContainsFunc(v.Violations, func(x history.Violation) bool { return x.What == p.want })
+				if found != (bug != "") {
+					t.Errorf("%s found: %t", p.want, found)
+				}
+			})
+		}
+	}
+}
