@@ -41,6 +41,8 @@ type driver struct {
 	retired  bool          // the fleet has gone on without this gateway
 	closings atomic.Uint64 // times that the gate closed
 	looks    int
+	looked   time.Duration                    // when it looked last
+	led      string                           // who led then
 	heard    map[authority.Life]time.Duration // when each life was heard last
 	others   map[string]told                  // by voter: what it last told the leader
 	began    time.Duration
@@ -185,8 +187,30 @@ func (d *driver) look() {
 		d.beat()
 	}
 	d.confirm()
-	if whole || d.missing() {
+	if d.succeeded() || whole || d.missing() {
 		d.report()
+	}
+	d.looked = d.lease.Now()
+}
+
+// succeeded reports whether another gateway leads than on the last look: it has been told nothing yet.
+func (d *driver) succeeded() bool {
+	leader := d.leader()
+	if leader == d.led {
+		return false
+	}
+	d.led = leader
+	if leader == d.cfg.Gateway {
+		d.wake()
+	}
+	return true
+}
+
+// wake has the steward look at once.
+func (d *driver) wake() {
+	select {
+	case d.judge <- struct{}{}:
+	default:
 	}
 }
 

@@ -51,8 +51,13 @@ func (n *Node) hearings(ctx context.Context) (h hearings, err error) {
 	return h, err
 }
 
-// bound is how long a silence must be to mean something: longer than any gate stays open on it.
+// bound is how old what a voter has told may be: longer than any gate stays open on it.
 func (n *Node) bound(promise time.Duration) time.Duration { return promise + n.cfg.Interval }
+
+// silence is how long a life must not have been heard to be suspected: room for two heartbeats that are lost. It is
+// shorter than a promise, so that the promise, which a fence waits for anyway, is what it takes: a suspicion may come too
+// soon, as may any other.
+func silence(promise time.Duration) time.Duration { return promise * 3 / 4 }
 
 // present reports whether the voters that are there satisfy a quorum.
 func (h *hearings) present(q *authority.Quorum) bool {
@@ -90,7 +95,7 @@ func (n *Node) observers(s authority.Standing, p published, h hearings) (silent 
 		switch {
 		case i < 0: // it does not know it yet
 			hearing = append(hearing, v)
-		case t.Lives[i].Gone, t.Lives[i].Ago+(h.now-t.at) > bound:
+		case t.Lives[i].Gone, unheard(s, t, t.Lives[i], h.now) > bound:
 			silent++
 		default:
 			hearing = append(hearing, v)
@@ -99,10 +104,19 @@ func (n *Node) observers(s authority.Standing, p published, h hearings) (silent 
 	return silent, hearing
 }
 
+// unheard is for how long a voter has not heard a life. What a life did since the voter told of it is not held against it:
+// a voter tells at once when it has not heard one for too long. A suspected one has to be heard after that.
+func unheard(s authority.Standing, t told, o heard, now time.Duration) time.Duration {
+	if s.Suspect == 0 {
+		return o.Ago
+	}
+	return o.Ago + now - t.at
+}
+
 // fresh is how old what was heard of a life may be. Under suspicion only what came after it counts: a process that
 // was started again suspects its former life at once, and that was heard a moment ago.
 func (n *Node) fresh(s authority.Standing, p published) time.Duration {
-	bound := n.bound(p.view.Ruling.Now.Promise)
+	bound := silence(p.view.Ruling.Now.Promise)
 	if s.Suspect == 0 {
 		return bound
 	}

@@ -67,26 +67,28 @@ func gone(links []peer.Link, gateway string, silent time.Duration) bool {
 	return refused
 }
 
-// missing reports whether a life is gone that nobody suspects yet: the leader is told at once, and until it does.
+// missing reports whether a life that nobody suspects yet is gone, which the leader is told at once and until it does, or
+// has been silent for too long since the last look.
 func (d *driver) missing() bool {
 	if d.voter == nil {
 		return false
 	}
-	now := d.lease.Now()
+	now, bound := d.lease.Now(), silence(d.view.Ruling.Now.Promise)
 	return slices.ContainsFunc(d.view.Lives, func(s authority.Standing) bool {
 		last, ok := d.heard[s.Life]
-		return ok && s.Fenced == 0 && s.Suspect == 0 && d.vanished(s.Gateway, now-last)
+		if !ok || s.Fenced != 0 || s.Suspect != 0 {
+			return false
+		}
+		return now-last > bound && d.looked-last <= bound || d.vanished(s.Gateway, now-last)
 	})
 }
 
-// hurry has the steward judge at once when a life is gone that nobody suspects yet.
+// hurry has the steward judge at once when a life is lost that nobody suspects yet.
 func (d *driver) hurry(h *hearing) {
+	bound := silence(d.view.Ruling.Now.Promise)
 	for _, o := range h.Lives {
-		if o.Gone && slices.ContainsFunc(d.view.Lives, func(s authority.Standing) bool { return s.Life == o.Life && s.Suspect == 0 && s.Fenced == 0 }) {
-			select {
-			case d.judge <- struct{}{}:
-			default:
-			}
+		if (o.Gone || o.Ago > bound) && slices.ContainsFunc(d.view.Lives, func(s authority.Standing) bool { return s.Life == o.Life && s.Suspect == 0 && s.Fenced == 0 }) {
+			d.wake()
 			return
 		}
 	}

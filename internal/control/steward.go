@@ -22,6 +22,7 @@ func (n *Node) steward(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
+			n.measure(ctx, far)
 		case <-n.driver.judge:
 		case <-ctx.Done():
 			n.cfg.Lead(false)
@@ -29,7 +30,6 @@ func (n *Node) steward(ctx context.Context) {
 		}
 		n.noteLeader()
 		n.noteForeign()
-		n.measure(ctx, far)
 		if now := n.leading(); now != leads {
 			leads, w = now, &watch{}
 			n.cfg.Lead(leads)

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -11,8 +10,9 @@ import (
 	"github.com/quorate/quorate/internal/authority"
 )
 
-// succession has Raft elect a leader as soon as the last one's process is gone, instead of waiting for the silence that
-// an election takes otherwise. Raft decides as ever; what changes is when a follower stops to wait.
+// succession has Raft elect a leader as soon as the last one's process is gone, and otherwise as soon as it has been silent
+// for an election's timeout: Raft itself looks once in one to two of them, and so finds a silence only after up to three.
+// Raft decides as ever; what changes is when a follower stops to wait.
 func (n *Node) succession(ctx context.Context) {
 	if n.cfg.Alone {
 		return
@@ -31,14 +31,18 @@ func (n *Node) succession(ctx context.Context) {
 	}
 }
 
-// orphaned reports whether this follower's leader is gone, and it is this gateway's turn to say so.
+// orphaned reports whether this follower's leader is lost, and it is this gateway's turn to say so.
 func (n *Node) orphaned(r *raft.Raft) bool {
 	silent := time.Since(r.LastContact())
-	if silent < n.tenureNow() || r.State() != raft.Follower || silent < n.tenureNow()+n.turn() {
+	if silent < n.tenureNow() || r.State() != raft.Follower || n.cfg.Links == nil {
 		return false
 	}
-	leader := n.leader()
-	return leader != "" && leader != n.cfg.Gateway && n.cfg.Links != nil && gone(n.cfg.Links.Links(), leader, silent)
+	leader, voters := n.leader(), n.Voters()
+	if leader == "" || leader == n.cfg.Gateway || !slices.ContainsFunc(voters, func(m authority.Member) bool { return m.VoterID == n.me() }) {
+		return false
+	}
+	turn := n.turn(leader, voters)
+	return silent >= r.ReloadableConfig().HeartbeatTimeout+turn || silent >= n.tenureNow()+turn && gone(n.cfg.Links.Links(), leader, silent)
 }
 
 func (n *Node) tenureNow() time.Duration {
@@ -49,12 +53,15 @@ func (n *Node) tenureNow() time.Duration {
 
 // turn is how much longer than others this gateway waits. Two candidates at once would split the votes; of those that
 // come one after the other, the first find that the others still know the leader, and the one that completes a majority
-// of those who do not is elected.
-func (n *Node) turn() time.Duration {
-	voters := n.Voters()
-	slices.SortFunc(voters, func(a, b authority.Member) int { return cmp.Compare(a.Name, b.Name) })
-	i := slices.IndexFunc(voters, func(m authority.Member) bool { return m.VoterID == n.me() })
-	return time.Duration(max(i, 0)) * (n.cfg.Interval/quarters + 2*n.reach())
+// of those who do not is elected. It takes the way of a question for the next one to know of it, and some for what is late.
+func (n *Node) turn(leader string, voters []authority.Member) time.Duration {
+	before := 0
+	for _, v := range voters {
+		if v.Name != leader && v.Name < n.cfg.Gateway {
+			before++
+		}
+	}
+	return time.Duration(before) * (n.cfg.Interval/quarters + n.reach())
 }
 
 // campaign has Raft's follower look now, with the shortest patience it may have, and gives its own back when that was
@@ -68,7 +75,7 @@ func (n *Node) campaign(ctx context.Context, r *raft.Raft) {
 	if short.HeartbeatTimeout >= usual.HeartbeatTimeout || r.ReloadConfig(short) != nil {
 		return
 	}
-	n.log.Info("control group: the leader's process is gone, its successor is elected now", "gateway", n.leader())
+	n.log.Info("control group: the leader is lost, its successor is elected now", "gateway", n.leader(), "silent", time.Since(r.LastContact()).Round(time.Millisecond).String())
 	defer func() { _ = r.ReloadConfig(usual) }() // what was valid is
 	over := time.NewTimer(usual.ElectionTimeout)
 	defer over.Stop()
