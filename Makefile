@@ -40,10 +40,13 @@ demo: bin/quorate ## three regions, nodes, a region and links that fail, agents 
 
 # Processes, sockets and installed peers are not among what Go's test cache looks at, hence -count=1. What runs many
 # processes (test/) has the machine to itself, package by package: two such packages at once starve each other's nodes.
+# All of it runs, whatever fails: who reads the log wants to know of everything.
 define GOTEST
-	$(GO) test $(1) -count=1 $(GOTESTFLAGS) $$($(GO) list ./... | grep -v '/quorate/test/')
-	$(GO) test $(1) -count=1 -p 1 $(GOTESTFLAGS) $(2)
-	$(GO) -C jetstream test $(1) -count=1 $(GOTESTFLAGS) ./...
+	status=0; \
+	$(GO) test $(1) -count=1 $(GOTESTFLAGS) $$($(GO) list ./... | grep -v '/quorate/test/') || status=1; \
+	$(GO) test $(1) -count=1 -p 1 $(GOTESTFLAGS) $(2) || status=1; \
+	$(GO) -C jetstream test $(1) -count=1 $(GOTESTFLAGS) ./... || status=1; \
+	exit $$status
 endef
 
 test: deps ## all tests, installing what they need
