@@ -17,11 +17,16 @@ const (
 	claimsRoom = authority.MaxCommand - 1<<10
 	// claimsApart is how many claims are on their way at once where each needs an entry of its own.
 	claimsApart = 32
+	// claimsLinger is how long the first claim waits for those of the same moment: all sessions of an owner that is fenced
+	// are asked for at once, and the way of an entry, across regions, is long.
+	claimsLinger = 2 * time.Millisecond
+	// claimsEntries is how many entries of claims are on their way at once.
+	claimsEntries = 4
 	// claimPatience is how long an entry of claims may take. Who waits for one may give up sooner.
 	claimPatience = 5 * time.Second
 )
 
-// claims are those that wait. What comes while an entry is on its way shares the next one.
+// claims are those that wait. What comes at about the same time shares an entry.
 type claims struct {
 	wake chan struct{} // of one
 
@@ -104,18 +109,40 @@ func (q *claims) next() []*claim {
 	return all
 }
 
-// claiming commits what waits, one entry after the other.
+// claiming commits what waits, some entries at a time: the claims of a gateway are of different records.
 func (n *Node) claiming(ctx context.Context) {
+	var under sync.WaitGroup
+	defer under.Wait()
+	room := make(chan struct{}, claimsEntries)
 	for {
 		select {
 		case <-n.claims.wake:
+			time.Sleep(claimsLinger)
 		case <-ctx.Done():
 			return
 		}
-		for all := n.claims.next(); len(all) > 0 && ctx.Err() == nil; all = n.claims.next() {
-			n.commitClaims(ctx, all)
+		for n.commitNext(ctx, &under, room) {
 		}
 	}
+}
+
+// commitNext takes what one entry holds, and reports whether there was any.
+func (n *Node) commitNext(ctx context.Context, under *sync.WaitGroup, room chan struct{}) bool {
+	select {
+	case room <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	all := n.claims.next()
+	if len(all) == 0 {
+		<-room
+		return false
+	}
+	under.Go(func() {
+		defer func() { <-room }()
+		n.commitClaims(ctx, all)
+	})
+	return true
 }
 
 func (n *Node) commitClaims(ctx context.Context, all []*claim) {

@@ -93,7 +93,7 @@ func (n *Node) retime(distance time.Duration) {
 	}
 	c := r.ReloadableConfig()
 	want := timeouts(distance, tenure)
-	if want <= c.ElectionTimeout*5/4 && want >= c.ElectionTimeout/2 {
+	if want <= c.ElectionTimeout*5/4 && want >= c.ElectionTimeout*4/5 {
 		return
 	}
 	c.HeartbeatTimeout, c.ElectionTimeout = want, want

@@ -93,7 +93,7 @@ func (n *Node) open() error {
 	} else if err := n.goOn(); err != nil {
 		return err
 	}
-	for _, run := range []func(context.Context){n.driver.run, n.driver.scribe.run, n.form, n.live, n.steward, n.electorate, n.sealing, n.leftBehind, n.claiming, n.forgetting, n.reading, n.tellEnded, n.succession, n.trimming} {
+	for _, run := range []func(context.Context){n.driver.run, n.driver.scribe.run, n.form, n.live, n.steward, n.electorate, n.sealing, n.leftBehind, n.claiming, n.forgetting, n.reading, n.tellEnded, n.succession, n.warm, n.trimming} {
 		n.work.Go(func() { run(n.ctx) })
 	}
 	return nil

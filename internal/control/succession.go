@@ -37,12 +37,20 @@ func (n *Node) orphaned(r *raft.Raft) bool {
 	if silent < n.tenureNow() || r.State() != raft.Follower || n.cfg.Links == nil {
 		return false
 	}
-	leader, voters := n.leader(), n.Voters()
-	if leader == "" || leader == n.cfg.Gateway || !slices.ContainsFunc(voters, func(m authority.Member) bool { return m.VoterID == n.me() }) {
+	leader := n.leader()
+	if leader == "" || leader == n.cfg.Gateway || !n.votes() {
 		return false
 	}
-	turn := n.turn(leader, voters)
-	return silent >= r.ReloadableConfig().HeartbeatTimeout+turn || silent >= n.tenureNow()+turn && gone(n.cfg.Links.Links(), leader, silent)
+	turn, ahead := n.turn(leader)
+	if silent >= max(n.tenureNow(), r.ReloadableConfig().HeartbeatTimeout-ahead)+turn {
+		return true
+	}
+	return silent >= n.tenureNow()+turn && gone(n.cfg.Links.Links(), leader, silent)
+}
+
+// votes reports whether this gateway is a voter.
+func (n *Node) votes() bool {
+	return slices.ContainsFunc(n.Voters(), func(m authority.Member) bool { return m.VoterID == n.me() })
 }
 
 func (n *Node) tenureNow() time.Duration {
@@ -51,17 +59,19 @@ func (n *Node) tenureNow() time.Duration {
 	return n.tenure
 }
 
-// turn is how much longer than others this gateway waits. Two candidates at once would split the votes; of those that
+// turn is how much longer than the first this gateway waits. Two candidates at once would split the votes; of those that
 // come one after the other, the first find that the others still know the leader, and the one that completes a majority
-// of those who do not is elected. It takes the way of a question for the next one to know of it, and some for what is late.
-func (n *Node) turn(leader string, voters []authority.Member) time.Duration {
-	before := 0
+// of those who do not is elected. How much ahead of that one the first is comes second: where silence is all there is, the
+// one that is elected has waited for all of it. A question takes half a round trip to arrive.
+func (n *Node) turn(leader string) (turn, ahead time.Duration) {
+	before, voters := 0, n.Voters()
 	for _, v := range voters {
 		if v.Name != leader && v.Name < n.cfg.Gateway {
 			before++
 		}
 	}
-	return time.Duration(before) * (n.cfg.Interval/quarters + n.reach())
+	apart := n.cfg.Interval/quarters + n.reach()
+	return time.Duration(before) * apart, time.Duration(len(voters)/2) * apart
 }
 
 // campaign has Raft's follower look now, with the shortest patience it may have, and gives its own back when that was

@@ -18,10 +18,10 @@ const (
 	forwardIdle    = 5 * time.Minute
 )
 
-// lanes is how many connections carry requests to one gateway, in turn. When a region is lost, everything goes
+// Lanes is how many connections carry requests to one gateway, in turn. When a region is lost, everything goes
 // at once to connections that were nearly idle, and what is more than the first window of one of them
 // (10 segments, RFC 6928) waits there for another round trip.
-const lanes = 4
+const Lanes = 4
 
 // handed is a listener for connections that were accepted elsewhere, and whose handshake is done.
 type handed struct {
@@ -140,7 +140,7 @@ func (r *remote) newTransport(gateway string) *http.Transport {
 type carriers struct {
 	gateway string // the only one they lead to; "" for whoever is there
 	shown   uint64 // generation of the credentials on their connections
-	lanes   [lanes]*http.Transport
+	lanes   [Lanes]*http.Transport
 }
 
 func (r *remote) newCarriers(gateway string, generation uint64) *carriers {
@@ -180,7 +180,7 @@ func (r *remote) carriers(kept **carriers, gateway string) *carriers {
 }
 
 // carrier returns the transport whose turn it is.
-func (r *remote) carrier(c *carriers) *http.Transport { return c.lanes[r.turn.Add(1)%lanes] }
+func (r *remote) carrier(c *carriers) *http.Transport { return c.lanes[r.turn.Add(1)%Lanes] }
 
 // idle closes the connections that carry nothing.
 func (r *remote) idle() {

@@ -171,7 +171,7 @@ func TestForwardTakesLanes(t *testing.T) {
 	a, b := pairOf(t, f, nil)
 	used := map[string]int{}
 	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { used[i.Conn.LocalAddr().String()]++ }}
-	for range 3 * lanes {
+	for range 3 * Lanes {
 		r, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), trace), http.MethodGet, "https://b/", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -182,12 +182,12 @@ func TestForwardTakesLanes(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	if len(used) != lanes {
+	if len(used) != Lanes {
 		t.Errorf("%d connections: %v", len(used), used)
 	}
 	for c, n := range used {
 		if n != 3 {
-			t.Errorf("%s carried %d requests of %d", c, n, 3*lanes)
+			t.Errorf("%s carried %d requests of %d", c, n, 3*Lanes)
 		}
 	}
 }
