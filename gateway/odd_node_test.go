@@ -10,11 +10,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/beside"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -24,22 +24,11 @@ func rawNode(t *testing.T, id, answer string) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var conns sync.WaitGroup
-	conns.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			conns.Go(func() { answerAll(c, answer) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); conns.Wait() })
+	beside.Serve(t, l, func(c net.Conn) { answerAll(c, answer) })
 	return &node{id: regions.NodeID(id), eras: regions.Modern, server: &httptest.Server{URL: "http://" + l.Addr().String()}}
 }
 
 func answerAll(c net.Conn, answer string) {
-	defer c.Close()
 	for in := bufio.NewReader(c); ; {
 		r, err := http.ReadRequest(in)
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/upstream"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -314,11 +315,5 @@ func (a *agent) ack(id string) {
 // eventually waits for a condition that no event announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(patience); !ok(); <-tick.C {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in time: %s", what)
-		}
-	}
+	poll.True(t, time.Millisecond, patience, what, ok)
 }

@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/quorate/quorate/internal/beside"
 	"github.com/quorate/quorate/internal/breaker"
 	"github.com/quorate/quorate/regions"
 )
@@ -90,20 +91,7 @@ func raw(t testing.TB, serve func(net.Conn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				serve(c)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
+	beside.Serve(t, l, serve)
 	return "http://" + l.Addr().String() + "/mcp"
 }
 
@@ -365,11 +353,15 @@ func benchServer(b testing.TB) string {
 	return s.URL
 }
 
-func BenchmarkDo(b *testing.B) {
+func BenchmarkDo(b *testing.B) { benchDo(b, nil) }
+
+// benchDo exchanges requests that need leave, or none.
+func benchDo(b *testing.B, permit Permit) {
 	n, _ := newNode(b, benchServer(b), nil, nil)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		r := post(strings.Repeat("y", 300))
+		r.Permit = permit
 		for pb.Next() {
 			ctx, cancel := context.WithCancel(context.Background())
 			resp, err := n.Do(ctx, r)

@@ -247,25 +247,10 @@ func TestUserTimeoutIsWithinTheLease(t *testing.T) {
 }
 
 func BenchmarkDoPermitted(b *testing.B) {
-	n, _ := newNode(b, benchServer(b), nil, nil)
 	l := &leave{}
 	l.open.Store(true)
 	l.epoch.Store(12)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		r := post(strings.Repeat("y", 300))
-		r.Permit = l
-		for pb.Next() {
-			ctx, cancel := context.WithCancel(context.Background())
-			resp, err := n.Do(ctx, r)
-			if err != nil {
-				b.Fatal(err)
-			}
-			io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-			cancel()
-		}
-	})
+	benchDo(b, l)
 }
 
 // TestExchangeAllocations counts both ends of an exchange, as BenchmarkDo does: leave to write costs nothing here,

@@ -75,8 +75,8 @@ func (d *desk) compare() Agreement {
 	return Agreement{Agreed: d.reached, Index: 7, Replies: []Compared{{Gateway: "gw-1", Reached: d.reached, Agrees: d.reached}}}
 }
 
-// send makes a request with a body; kind is its Content-Type.
-func send(t *testing.T, method, url, kind string, body io.Reader) answer {
+// send makes a request with a body; kind is its Content-Type, headers are pairs.
+func send(t *testing.T, method, url, kind string, body io.Reader, headers ...string) answer {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
 	if err != nil {
@@ -84,6 +84,9 @@ func send(t *testing.T, method, url, kind string, body io.Reader) answer {
 	}
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
 	}
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {

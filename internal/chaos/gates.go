@@ -46,32 +46,18 @@ func watch(f *fleet.Fleet, clock func() time.Duration, lags bool) *gates {
 }
 
 func (g *gates) listen(ctx context.Context, f *fleet.Fleet) {
-	tick := time.NewTicker(listening)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	every(ctx, listening, func() {
 		said := f.Cluster(ctx).Promise
 		g.mu.Lock()
 		g.said = max(g.said, said)
 		g.mu.Unlock()
-	}
+	})
 }
 
 func (g *gates) watch(ctx context.Context, m *fleet.Member, clock func() time.Duration) {
-	tick := time.NewTicker(sampling)
-	defer tick.Stop()
 	door := m.Door()
 	defer door.Close()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	every(ctx, sampling, func() {
 		status, err := door.Ask(ctx, http.MethodGet, "/writez", nil, nil)
 		if err != nil {
 			status = 0
@@ -79,7 +65,7 @@ func (g *gates) watch(ctx context.Context, m *fleet.Member, clock func() time.Du
 		g.mu.Lock()
 		g.seen = append(g.seen, history.Sample{Gateway: m.Name, At: clock(), Open: status == http.StatusOK})
 		g.mu.Unlock()
-	}
+	})
 }
 
 // stop ends the questions and returns the answers: samples, and the longest promise.
@@ -93,20 +79,27 @@ func (g *gates) stop() ([]history.Sample, time.Duration) {
 const lagging = 250 * time.Millisecond
 
 func (g *gates) lag(ctx context.Context, m *fleet.Member, clock func() time.Duration) {
-	tick := time.NewTicker(lagging)
-	defer tick.Stop()
 	door := m.Door()
 	defer door.Close()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	every(ctx, lagging, func() {
 		if d, err := door.Lag(ctx); err == nil {
 			g.mu.Lock()
 			g.lags = append(g.lags, history.Lag{Gateway: m.Name, At: clock(), Lag: d})
 			g.mu.Unlock()
+		}
+	})
+}
+
+// every asks once in each interval until ctx ends.
+func every(ctx context.Context, interval time.Duration, ask func()) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			ask()
+		case <-ctx.Done():
+			return
 		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // TestMain lets the test binary be a parent that gets killed.
@@ -120,22 +122,7 @@ func TestChildDiesWithItsKilledParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The orphan holds no pipe of ours and is reaped by someone else: only polling shows its end.
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(10 * time.Second)
-	for alive(ready.PID) {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("process %d outlived its parent", ready.PID)
-		}
-	}
-}
-
-// alive reports whether a process runs; a zombie that nobody reaped does not.
-func alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(stat), ") Z ")
+	poll.True(t, time.Millisecond, 10*time.Second, "a process does not outlive its parent", func() bool { return !Alive(ready.PID) })
 }
 
 func TestTailKeepsTheEnd(t *testing.T) {

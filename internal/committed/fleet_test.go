@@ -18,6 +18,8 @@ import (
 	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/delay"
 	"github.com/quorate/quorate/internal/peer"
+	"github.com/quorate/quorate/internal/peer/cutlinks"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/internal/rulebook"
 	"github.com/quorate/quorate/strategies"
 	"github.com/quorate/quorate/strategies/winnertakesall"
@@ -33,11 +35,10 @@ type fleet struct {
 	address map[string]string // where the others dial, by name
 	target  map[string]string // where it listens
 	proxies []*delay.Proxy
+	net     *cutlinks.Net
 
 	mu      sync.Mutex
 	members map[string]*member
-	side    map[string]int // of a partition; nil: there is none
-	streams map[net.Conn][2]string
 }
 
 type member struct {
@@ -55,7 +56,7 @@ func newFleet(t testing.TB, oneWay time.Duration, names ...string) *fleet {
 	t.Helper()
 	f := &fleet{
 		t: t, dir: t.TempDir(), host: fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)), names: names, oneWay: oneWay,
-		address: map[string]string{}, target: map[string]string{}, members: map[string]*member{}, streams: map[net.Conn][2]string{},
+		address: map[string]string{}, target: map[string]string{}, members: map[string]*member{}, net: cutlinks.New(),
 	}
 	must(t, ca.Init(f.dir, ca.Options{}))
 	t.Cleanup(f.close)
@@ -138,10 +139,11 @@ func (f *fleet) start(name string, l net.Listener) {
 		Forward: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-ready; m.node.ServeHTTP(w, r) }),
 	})
 	must(f.t, err)
+	links := f.net.Links(name, f.address[name], m.peers)
 	go func() { _ = m.peers.Serve(l) }()
 	m.node, err = control.Open(control.Config{
 		Gateway: name, Region: "region-" + name, Expect: f.names, Address: f.address[name], Dir: filepath.Join(f.dir, "store-"+name), Distance: 2 * f.oneWay,
-		Links: &cuttable{m.peers, f, name}, Rules: rulebook.Rulebook{}, Parts: map[string]control.Part{PartName: m.part}, Logger: logger,
+		Links: links, Rules: rulebook.Rulebook{}, Parts: map[string]control.Part{PartName: m.part}, Logger: logger,
 		Ask: func(_ context.Context, in strategies.Input) (strategies.Rule, error) { return winnertakesall.Rule(in) },
 	})
 	must(f.t, err)
@@ -197,105 +199,17 @@ func (f *fleet) leader() (m *member) {
 
 // partition keeps the gateways of sides apart; those not named are on one side. Without sides it heals.
 func (f *fleet) partition(sides ...[]string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.side = nil
-	for n, side := range sides {
-		for _, name := range side {
-			if f.side == nil {
-				f.side = map[string]int{}
-			}
-			f.side[name] = n + 1
+	side := map[string]int{}
+	for n, names := range sides {
+		for _, name := range names {
+			side[name] = n + 1
 		}
 	}
-	for c, p := range f.streams {
-		if f.side[p[0]] != f.side[p[1]] {
-			_ = c.Close()
-			delete(f.streams, c)
-		}
-	}
-}
-
-func (f *fleet) parted(a, b string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.side[a] != f.side[b]
-}
-
-// cuttable is a gateway's links, of which a partition cuts some.
-type cuttable struct {
-	*peer.Peers
-	f    *fleet
-	name string
-}
-
-var errCut = errors.New("the test has cut this link")
-
-// Signal implements control.Links.
-func (l *cuttable) Signal(gateway string, payload []byte) bool {
-	return !l.f.parted(l.name, gateway) && l.Peers.Signal(gateway, payload)
-}
-
-// Stream implements control.Links.
-func (l *cuttable) Stream(ctx context.Context, address string) (net.Conn, error) {
-	c, err := l.Peers.Stream(ctx, address)
-	if err != nil {
-		return nil, err
-	}
-	l.f.mu.Lock()
-	defer l.f.mu.Unlock()
-	for name, at := range l.f.address {
-		if at != address {
-			continue
-		}
-		if l.f.side[l.name] != l.f.side[name] {
-			return nil, errors.Join(errCut, c.Close())
-		}
-		l.f.streams[c] = [2]string{l.name, name}
-	}
-	return c, nil
-}
-
-// Links implements control.Links.
-func (l *cuttable) Links() []peer.Link {
-	all := l.Peers.Links()
-	for i := range all {
-		all[i].Up = all[i].Up && !l.f.parted(l.name, all[i].Gateway)
-	}
-	return all
-}
-
-// TransportTo implements control.Links.
-func (l *cuttable) TransportTo(gateway string) http.RoundTripper {
-	return cutTransport{l, gateway, l.Peers.TransportTo(gateway)}
-}
-
-type cutTransport struct {
-	l  *cuttable
-	to string
-	http.RoundTripper
-}
-
-// RoundTrip implements http.RoundTripper. An answer that comes during a cut is lost.
-func (t cutTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if t.l.f.parted(t.l.name, t.to) {
-		return nil, errCut
-	}
-	resp, err := t.RoundTripper.RoundTrip(r)
-	if err == nil && t.l.f.parted(t.l.name, t.to) {
-		return nil, errors.Join(errCut, resp.Body.Close())
-	}
-	return resp, err
+	f.net.Cut(func(a, b string) bool { return side[a] != side[b] })
 }
 
 // within waits for a condition.
 func within(t testing.TB, d time.Duration, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); !ok(); <-tick.C {
-		if time.Since(began) > d {
-			t.Fatalf("not within %s: %s", d, what)
-		}
-	}
+	poll.True(t, 5*time.Millisecond, d, what, ok)
 }

@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -36,7 +35,7 @@ func startNode(ctx context.Context, group *child.Group, binary string, stateless
 		if err != nil {
 			break
 		}
-		if err = listening(ctx, p, address); err == nil {
+		if err = p.Accepts(ctx, address); err == nil {
 			return p, "http://" + address + "/mcp", nil
 		}
 		p.Kill()
@@ -50,24 +49,4 @@ func freeAddress() (string, error) {
 		return "", fmt.Errorf("conformance: %w", err)
 	}
 	return ln.Addr().String(), ln.Close()
-}
-
-// listening waits until the process accepts a connection.
-func listening(ctx context.Context, p *child.Process, address string) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	var d net.Dialer
-	for {
-		c, err := d.DialContext(ctx, "tcp", address)
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case <-p.Done():
-			return errors.Join(child.ErrEnded, p.Err())
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
 }

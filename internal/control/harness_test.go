@@ -1,7 +1,6 @@
 package control_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,7 +20,10 @@ import (
 	"github.com/quorate/quorate/internal/authority"
 	"github.com/quorate/quorate/internal/ca"
 	"github.com/quorate/quorate/internal/control"
+	"github.com/quorate/quorate/internal/logbook"
 	"github.com/quorate/quorate/internal/peer"
+	"github.com/quorate/quorate/internal/peer/cutlinks"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/internal/rulebook"
 	"github.com/quorate/quorate/strategies"
 	"github.com/quorate/quorate/strategies/configuredmaster"
@@ -35,11 +37,10 @@ type fleet struct {
 	host    string // of the listeners: no connection that is dialed takes a port there before a gateway returns
 	expect  []string
 	address map[string]string
+	net     *cutlinks.Net
 	master  string // not "": configured_master
 	mu      sync.Mutex
 	members map[string]*member
-	cut     func(a, b string) bool // nil: nobody is cut off
-	streams map[net.Conn][2]string
 }
 
 type member struct {
@@ -49,7 +50,7 @@ type member struct {
 	peers *peer.Peers
 	node  *control.Node
 	log   *counter
-	lines *lines
+	lines *logbook.Book
 	gone  bool
 
 	mu    sync.Mutex
@@ -61,24 +62,6 @@ func (m *member) told() []authority.Life {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.ended)
-}
-
-// lines is a log that can be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 // counter is a part whose state is a sum.
@@ -121,7 +104,7 @@ func (c *counter) value() uint64 {
 
 func newFleet(t *testing.T, expect ...string) *fleet {
 	t.Helper()
-	f := &fleet{t: t, dir: t.TempDir(), host: fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)), expect: expect, address: map[string]string{}, members: map[string]*member{}, streams: map[net.Conn][2]string{}}
+	f := &fleet{t: t, dir: t.TempDir(), host: fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250)), expect: expect, address: map[string]string{}, net: cutlinks.New(), members: map[string]*member{}}
 	if err := ca.Init(f.dir, ca.Options{}); err != nil {
 		t.Fatal(err)
 	}
@@ -162,9 +145,7 @@ func (f *fleet) start(name string, role strategies.Role) *member {
 		l, err = net.Listen("tcp", at)
 		return err == nil
 	})
-	f.mu.Lock()
 	f.address[name] = l.Addr().String()
-	f.mu.Unlock()
 	files, err := ca.Issue(f.dir, region(name), name, ca.Options{})
 	if err != nil {
 		f.t.Fatal(err)
@@ -173,7 +154,7 @@ func (f *fleet) start(name string, role strategies.Role) *member {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	m := &member{f: f, name: name, role: role, log: &counter{}, lines: &lines{}}
+	m := &member{f: f, name: name, role: role, log: &counter{}, lines: &logbook.Book{}}
 	logger := slog.New(slog.NewTextHandler(m.lines, nil))
 	ready := make(chan struct{})
 	m.peers, err = peer.New(peer.Config{
@@ -186,9 +167,10 @@ func (f *fleet) start(name string, role strategies.Role) *member {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	links := f.net.Links(name, f.address[name], m.peers)
 	go func() { _ = m.peers.Serve(l) }()
 	m.node, err = control.Open(control.Config{
-		Gateway: name, Region: region(name), Role: role, Expect: f.expect, Address: f.address[name], Dir: f.store(name), Links: &cuttable{m.peers, f, name},
+		Gateway: name, Region: region(name), Role: role, Expect: f.expect, Address: f.address[name], Dir: f.store(name), Links: links,
 		Rules: rulebook.Rulebook{}, Ask: f.ask, Parts: map[string]control.Part{"counter": m.log}, Logger: logger,
 		Ended: func(l authority.Life) {
 			m.mu.Lock()
@@ -267,16 +249,7 @@ func (m *member) vanished() bool {
 // within waits for a condition.
 func within(t *testing.T, d time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
-	began := time.Now()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		if time.Since(began) > d {
-			t.Fatalf("not within %s: %s", d, what)
-		}
-		<-tick.C
-	}
-	return time.Since(began)
+	return poll.True(t, 5*time.Millisecond, d, what, ok)
 }
 
 func (m *member) add(t *testing.T, n uint64) uint64 {

@@ -7,6 +7,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/strategies"
 	"github.com/quorate/quorate/strategies/winnertakesall"
 )
@@ -20,11 +21,5 @@ func majority(_ context.Context, in strategies.Input) (strategies.Rule, error) {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); !ok(); <-tick.C {
-		if time.Since(began) > 10*time.Second {
-			t.Fatal("not in time: " + what)
-		}
-	}
+	poll.True(t, 5*time.Millisecond, 10*time.Second, what, ok)
 }

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/quorate/quorate/internal/beside"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,18 +27,7 @@ func target(t *testing.T, handle func(*net.TCPConn)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() { defer c.Close(); handle(c.(*net.TCPConn)) }()
-		}
-	}()
-	t.Cleanup(func() { listener.Close(); <-ended })
+	beside.Serve(t, listener, func(c net.Conn) { handle(c.(*net.TCPConn)) })
 	return listener.Addr().String()
 }
 
@@ -268,15 +260,7 @@ func TestNothingOfAClientThatGaveUpDuringACut(t *testing.T) {
 
 func waitFor(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for limit := time.After(10 * time.Second); !ok(); {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatalf("waited 10 s for %s", what)
-		}
-	}
+	poll.True(t, 5*time.Millisecond, 10*time.Second, what, ok)
 }
 
 func TestResetBreaksAndRefuses(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/beside"
 	"github.com/quorate/quorate/internal/delay"
 )
 
@@ -170,21 +171,8 @@ func named(t *testing.T) (at map[string]string, stop map[string]func()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = io.WriteString(c, region)
-				_ = c.Close()
-			}
-		}()
 		at[region] = ln.Addr().String()
-		stop[region] = func() { _ = ln.Close(); <-ended }
-		t.Cleanup(stop[region])
+		stop[region] = beside.Serve(t, ln, func(c net.Conn) { _, _ = io.WriteString(c, region) })
 	}
 	return at, stop
 }

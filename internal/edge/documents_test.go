@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/quorate/quorate/internal/authority"
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/logbook"
 	"github.com/quorate/quorate/internal/regional"
 	"github.com/quorate/quorate/internal/settings"
 	"github.com/quorate/quorate/internal/telemetry"
@@ -93,31 +93,13 @@ type memberEdge struct {
 	*Edge
 	*groupMember
 	file string
-	out  *lines
-}
-
-// lines is a log that is read while it is written.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) count(s string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.b.String(), s)
+	out  *logbook.Book
 }
 
 // alone starts an edge that has no group but its own.
 func (l *groupLog) alone(t *testing.T, node, more string) *memberEdge {
 	t.Helper()
-	m := &memberEdge{groupMember: &groupMember{log: l}, file: filepath.Join(t.TempDir(), "quorate.yaml"), out: &lines{}}
+	m := &memberEdge{groupMember: &groupMember{log: l}, file: filepath.Join(t.TempDir(), "quorate.yaml"), out: &logbook.Book{}}
 	m.Edge = startEdge(t, m.write(t, node, more))
 	return m
 }
@@ -125,29 +107,15 @@ func (l *groupLog) alone(t *testing.T, node, more string) *memberEdge {
 // joins starts an edge in the group by a file with one service at node, and more.
 func (l *groupLog) joins(t *testing.T, node, more string, away ...error) *memberEdge {
 	t.Helper()
-	m := &memberEdge{groupMember: &groupMember{log: l, away: errors.Join(away...)}, file: filepath.Join(t.TempDir(), "quorate.yaml"), out: &lines{}}
-	cfg := m.write(t, node, more)
-	tel, err := telemetry.New(t.Context(), telemetry.Config{Gateway: cfg.Name, Region: cfg.Region, Version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m.Edge, err = Start(t.Context(), cfg, Options{Version: "test", Logger: slog.New(slog.NewTextHandler(m.out, nil)), Telemetry: tel, Group: l.open(m.groupMember)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if !m.draining.Load() {
-			_ = m.Shutdown(context.Background())
-		}
-		_ = tel.Shutdown(context.Background())
-	})
+	m := &memberEdge{groupMember: &groupMember{log: l, away: errors.Join(away...)}, file: filepath.Join(t.TempDir(), "quorate.yaml"), out: &logbook.Book{}}
+	m.Edge = startWith(t, m.write(t, node, more), Options{Logger: slog.New(slog.NewTextHandler(m.out, nil)), Group: l.open(m.groupMember)})
 	return m
 }
 
 // write writes the file and loads it.
 func (m *memberEdge) write(t *testing.T, node, more string) *config.Config {
 	t.Helper()
-	text := fmt.Sprintf(`name: gw-1
+	return written(t, m.file, fmt.Sprintf(`name: gw-1
 region: us-east
 listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
@@ -156,47 +124,22 @@ services:
   - name: tools
     path: /mcp
     discover: [{static: {nodes: [{id: a, url: %q}]}}]
-%s`, node, more)
-	if err := os.WriteFile(m.file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(m.file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
+%s`, node, more))
 }
 
-type adminAnswer struct {
-	code   int
-	header http.Header
-	body   string
-}
-
-func (m *memberEdge) ask(t *testing.T, method, path, body string, headers ...string) adminAnswer {
+func (m *memberEdge) ask(t *testing.T, method, path, body string, headers ...string) answer {
 	t.Helper()
-	r, err := http.NewRequest(method, "http://"+m.AdminAddr()+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
+	header := http.Header{"Content-Type": {"application/json"}}
 	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
+		header.Set(headers[i], headers[i+1])
 	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return adminAnswer{resp.StatusCode, resp.Header, strings.ReplaceAll(string(b), m.file, "FILE")}
+	got := exchange(t, method, "http://"+m.AdminAddr()+path, body, header)
+	got.body = strings.ReplaceAll(got.body, m.file, "FILE")
+	return got
 }
 
 // wants asks and compares.
-func (m *memberEdge) wants(t *testing.T, method, path, body string, code int, says string, headers ...string) adminAnswer {
+func (m *memberEdge) wants(t *testing.T, method, path, body string, code int, says string, headers ...string) answer {
 	t.Helper()
 	got := m.ask(t, method, path, body, headers...)
 	if got.code != code || !strings.Contains(got.body, says) {
@@ -208,23 +151,8 @@ func (m *memberEdge) wants(t *testing.T, method, path, body string, code int, sa
 // serves calls a tool at a path and returns the status.
 func (m *memberEdge) serves(t *testing.T, path string) bool {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, "http://"+m.ListenAddr()+path, strings.NewReader(`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"charge","arguments":{},`+
-		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header = http.Header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"charge"},
-		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode == http.StatusOK && strings.Contains(string(b), `"result"`)
+	got := chargeAt(t, "http://"+m.ListenAddr()+path)
+	return got.code == http.StatusOK && strings.Contains(got.body, `"result"`)
 }
 
 // at is a service's document.
@@ -321,7 +249,7 @@ func TestContradictionsAreSettledAlikeEverywhere(t *testing.T) {
 		if !m.serves(t, "/same") {
 			t.Error("not served")
 		}
-		if n := m.out.count("run-time setting is not followed here"); n != 1 {
+		if n := strings.Count(m.out.String(), "run-time setting is not followed here"); n != 1 {
 			t.Errorf("%d warnings", n)
 		}
 	}
@@ -457,7 +385,7 @@ func TestDamagedSettingsOnDiskAreSetAside(t *testing.T) {
 	}
 	l := &groupLog{}
 	m := l.joins(t, node, "data_dir: "+dir+"\n")
-	if !m.serves(t, "/mcp") || m.out.count("run-time settings on disk are unusable") != 1 {
+	if !m.serves(t, "/mcp") || strings.Count(m.out.String(), "run-time settings on disk are unusable") != 1 {
 		t.Error("not served, or not told")
 	}
 	if kept, err := filepath.Glob(filepath.Join(dir, keptFile+"*")); err != nil || len(kept) == 0 {
@@ -559,7 +487,7 @@ func TestFailuresAreShown(t *testing.T) {
 	if _, left := now.misfits[document{settings.Routes, "new"}]; !left || len(now.misfits) != 1 {
 		t.Errorf("%+v", now.misfits)
 	}
-	if !m.serves(t, "/old") || m.out.count(errStopped.Error()) != 1 {
+	if !m.serves(t, "/old") || strings.Count(m.out.String(), errStopped.Error()) != 1 {
 		t.Error("what was followed is lost, or the failure is not told")
 	}
 }

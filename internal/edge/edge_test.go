@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/internal/telemetry"
 	"github.com/quorate/quorate/plugins"
 	"github.com/quorate/quorate/strategies/builtin"
@@ -86,8 +87,7 @@ func (n *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func load(t *testing.T, url string) *config.Config {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "quorate.yaml")
-	text := fmt.Sprintf(`name: gw-1
+	return written(t, filepath.Join(t.TempDir(), "quorate.yaml"), fmt.Sprintf(`name: gw-1
 region: us-east
 listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
@@ -98,24 +98,36 @@ services:
     checks: {interval: 2s, failures: 1, successes: 1}
     attempt: {suspect: 20ms, probe: 50ms}
     discover: [{static: {nodes: [{id: a, url: %q}]}}]
-`, url)
+`, url))
+}
+
+// written writes a configuration file and loads it.
+func written(t *testing.T, file, text string) *config.Config {
+	t.Helper()
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := config.Load(file, nil)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v in\n%s", err, text)
 	}
 	return cfg
 }
 
 func startEdge(t *testing.T, cfg *config.Config) *Edge {
 	t.Helper()
+	return startWith(t, cfg, Options{Logger: slog.New(slog.DiscardHandler)})
+}
+
+// startWith starts an edge that ends with the test, if it has not ended by then.
+func startWith(t *testing.T, cfg *config.Config, o Options) *Edge {
+	t.Helper()
 	tel, err := telemetry.New(t.Context(), telemetry.Config{Gateway: cfg.Name, Region: cfg.Region, Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Start(t.Context(), cfg, Options{Version: "test", Logger: slog.New(slog.DiscardHandler), Telemetry: tel})
+	o.Version, o.Telemetry = "test", tel
+	e, err := Start(t.Context(), cfg, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,15 +142,34 @@ func startEdge(t *testing.T, cfg *config.Config) *Edge {
 
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	tick, end := time.NewTicker(time.Millisecond), time.After(10*time.Second)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatal("never: " + what)
-		}
+	poll.True(t, time.Millisecond, 10*time.Second, what, is)
+}
+
+// answer is what came back.
+type answer struct {
+	code   int
+	header http.Header
+	body   string
+}
+
+// exchange makes one request on a connection of its own.
+func exchange(t *testing.T, method, url, body string, header http.Header) answer {
+	t.Helper()
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
 	}
+	r.Header = header
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(b)}
 }
 
 func (e *Edge) stateOf(t *testing.T, state string) func() bool {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -36,24 +35,12 @@ func newStateful(t *testing.T) string {
 // legacy sends a message of a session to a region's gateway.
 func (w *world) legacy(t *testing.T, region, method, session, body string) (status int, id, answer string) {
 	t.Helper()
-	r, err := http.NewRequest(method, "http://"+w.edges[region].ListenAddr()+"/mcp", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header = http.Header{"Mcp-Protocol-Version": {"2025-06-18"}, "Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
+	header := http.Header{"Mcp-Protocol-Version": {"2025-06-18"}, "Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
 	if session != "" {
-		r.Header.Set("Mcp-Session-Id", session)
+		header.Set("Mcp-Session-Id", session)
 	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, resp.Header.Get("Mcp-Session-Id"), string(b)
+	got := exchange(t, method, "http://"+w.edges[region].ListenAddr()+"/mcp", body, header)
+	return got.code, got.header.Get("Mcp-Session-Id"), got.body
 }
 
 const (

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/quorate/quorate/internal/ca"
-	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/telemetry"
 )
 
@@ -87,75 +86,34 @@ services:
     checks: {interval: 1s, failures: 1, successes: 1}
     discover: [{static: {nodes: [%[6]s]}}]
 `, region, w.dirs[region], w.peers[region], w.dir, others, nodes) + w.more(region)
-	file := filepath.Join(t.TempDir(), "quorate.yaml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cfg, err := config.Load(file, nil)
-	if err != nil {
-		t.Fatalf("%v in\n%s", err, text)
-	}
-	tel, err := telemetry.New(t.Context(), telemetry.Config{Gateway: cfg.Name, Region: cfg.Region, Version: "test"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cfg := written(t, filepath.Join(t.TempDir(), "quorate.yaml"), text)
 	log := io.Discard
 	if testing.Verbose() {
 		log = os.Stderr
 	}
-	e, err := Start(t.Context(), cfg, Options{Version: "test", Logger: slog.New(slog.NewTextHandler(log, nil)).With("at", region), Telemetry: tel})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.edges[region] = e
-	t.Cleanup(func() {
-		if !e.draining.Load() {
-			_ = e.Shutdown(context.Background())
-		}
-		_ = tel.Shutdown(context.Background())
-	})
+	w.edges[region] = startWith(t, cfg, Options{Logger: slog.New(slog.NewTextHandler(log, nil)).With("at", region)})
 }
 
 // ask calls the tool at a region's edge and returns who answered.
 func (w *world) ask(t *testing.T, region string) (from string, body string) {
 	t.Helper()
-	r, err := http.NewRequest(http.MethodPost, "http://"+w.edges[region].ListenAddr()+"/mcp", strings.NewReader(
-		`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"charge","arguments":{},`+
-			`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header = http.Header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"charge"},
-		"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.Header.Get("Quorate-Region"), string(b)
+	got := chargeAt(t, "http://"+w.edges[region].ListenAddr()+"/mcp")
+	return got.header.Get("Quorate-Region"), got.body
+}
+
+// chargeAt calls the tool charge at a URL.
+func chargeAt(t *testing.T, url string) answer {
+	t.Helper()
+	return exchange(t, http.MethodPost, url, `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"charge","arguments":{},`+
+		`"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`,
+		http.Header{"Mcp-Protocol-Version": {"2026-07-28"}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"charge"},
+			"Content-Type": {"application/json"}, "Accept": {"application/json, text/event-stream"}})
 }
 
 func (w *world) admin(t *testing.T, region, method, path, body string) (int, []byte) {
 	t.Helper()
-	r, err := http.NewRequest(method, "http://"+w.edges[region].AdminAddr()+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, b
+	got := exchange(t, method, "http://"+w.edges[region].AdminAddr()+path, body, http.Header{"Content-Type": {"application/json"}})
+	return got.code, []byte(got.body)
 }
 
 // state returns a region's state and cause as the edge of another one sees it.

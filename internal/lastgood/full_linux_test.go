@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quorate/quorate/internal/logbook"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -35,7 +36,7 @@ func TestDiskFull(t *testing.T) {
 	dir := t.TempDir()
 	mounted := fullDisk(t, dir)
 	synctest.Test(t, func(t *testing.T) {
-		var log journal
+		var log logbook.Book
 		s, _ := open(t, dir, &log)
 		s.Keep(sample(time.Now()))
 		time.Sleep(6 * time.Second)

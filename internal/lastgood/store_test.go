@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/quorate/quorate/internal/atomicfile"
+	"github.com/quorate/quorate/internal/logbook"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -34,27 +35,7 @@ func sample(seen time.Time) Set {
 	return Set{"search": {node("a"), node("b")}}
 }
 
-// journal is a log that is read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write implements io.Writer.
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-// String returns what was written.
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-func open(t testing.TB, dir string, log *journal) (*Store, Set) {
+func open(t testing.TB, dir string, log *logbook.Book) (*Store, Set) {
 	t.Helper()
 	cfg := Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)}
 	if log != nil {
@@ -183,7 +164,7 @@ func TestBadFile(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			var log journal
+			var log logbook.Book
 			s, set := open(t, dir, &log)
 			aside, _ := filepath.Glob(path + ".bad-*")
 			if len(set) != 0 || len(aside) != 1 || !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "set aside as") {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"go.uber.org/goleak"
+
+	"github.com/quorate/quorate/internal/poll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -210,26 +212,17 @@ func TestWorkersBoundCallsAndGaugeCountsThem(t *testing.T) {
 			_, _ = s.CallTool(ctx, &mcp.CallToolParams{Name: ToolSlow, Arguments: Args{WorkMS: 60_000}})
 		})
 	}
-	poll(t, func() bool { return watch.InFlight() == 3 })
+	reach(t, func() bool { return watch.InFlight() == 3 })
 	release()
 	calls.Wait()
-	poll(t, func() bool { return watch.InFlight() == 0 })
+	reach(t, func() bool { return watch.InFlight() == 0 })
 	call(t, s, ToolEcho, Args{Text: "free again"})
 }
 
-// poll waits for a state that only another process would see: there is no channel to wait on.
-func poll(t *testing.T, ok func() bool) {
+// reach waits for a state that only another process would see: there is no channel to wait on.
+func reach(t *testing.T, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(10 * time.Second)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatal("state not reached in 10 s")
-		}
-	}
+	poll.True(t, time.Millisecond, 10*time.Second, "the state", ok)
 }
 
 func TestJournalKeepsEveryConcurrentEntry(t *testing.T) {

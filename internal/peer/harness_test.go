@@ -1,7 +1,6 @@
 package peer
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -11,12 +10,13 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/internal/ca"
+	"github.com/quorate/quorate/internal/logbook"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // fleet is an authority and what it has issued.
@@ -60,22 +60,9 @@ func (f fleet) pair(t *testing.T, region, gateway string, o ca.Options) tls.Cert
 }
 
 // record is a log that can be read while it is written.
-type record struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+type record struct{ logbook.Book }
 
-func (r *record) Write(b []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.Write(b)
-}
-
-func (r *record) has(s string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return strings.Contains(r.buf.String(), s)
-}
+func (r *record) has(s string) bool { return len(r.With(s)) > 0 }
 
 // gateway is a Peers that serves on a loopback port.
 type gateway struct {
@@ -171,15 +158,7 @@ func (g *gateway) up(region string) func() bool {
 
 func await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	tick, end := time.NewTicker(time.Millisecond), time.After(5*time.Second)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatal("never: " + what)
-		}
-	}
+	poll.True(t, time.Millisecond, 5*time.Second, what, is)
 }
 
 // pairOf returns two gateways of which the first has dialed the second.

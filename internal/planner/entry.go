@@ -1,13 +1,11 @@
 package planner
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
+	"github.com/quorate/quorate/internal/asked"
 	"github.com/quorate/quorate/internal/events"
 	"github.com/quorate/quorate/plugins/host"
 	"github.com/quorate/quorate/strategies"
@@ -18,18 +16,8 @@ type entry struct {
 	service Service
 	wanted  strategies.Plan // the last good one, before it is held against the roster
 	asked   bool            // it is the strategy's own answer
-	key     string          // of the last question
-	life    life            // of the process that was asked
-	at      time.Time       // when
-	err     error           // what came of it
-	problem string          // that was logged last
-}
-
-// life is one process of a strategy, and what it was doing: one that has come up since may be asked at once.
-type life struct {
-	process  *process
-	restarts int
-	state    host.State
+	last    asked.Answer[*process]
+	problem string // that was logged last
 }
 
 // follow takes from the entry of the same service what still holds.
@@ -42,7 +30,7 @@ func (e *entry) follow(was *entry) {
 		e.wanted, e.asked = was.wanted, was.asked && same
 	}
 	if same {
-		e.err, e.problem = was.err, was.problem
+		e.last.Err, e.problem = was.last.Err, was.problem
 	}
 }
 
@@ -54,23 +42,11 @@ func (e *entry) within(r strategies.Roster) strategies.Plan {
 	return e.wanted.Within(r)
 }
 
-// holds reports whether the last answer is good for this question now.
-func (e *entry) holds(key string, l life, now time.Time) bool {
-	if e.key != key || e.life != l {
-		return false
-	}
-	return e.err == nil || errors.Is(e.err, strategies.ErrRefused) || now.Sub(e.at) < again
-}
-
 // keyOf is the same for questions that say the same.
 func keyOf(in strategies.PlanInput) string {
-	in.Roster = slices.Clone(in.Roster)
-	slices.SortFunc(in.Roster, func(a, b strategies.Gateway) int { return cmp.Compare(a.Name, b.Name) })
-	text, err := json.Marshal(in)
-	if err != nil {
-		panic(err) // names and numbers always encode
-	}
-	return string(text)
+	roster := in.Roster
+	in.Roster = nil
+	return asked.Key(roster, in)
 }
 
 // ask asks for a service's plan where that is not known, and reports whether it is now.
@@ -86,9 +62,9 @@ func (p *Planner) ask(ctx context.Context, name string, roster strategies.Roster
 		return true // it is gone, or has nothing to be asked
 	}
 	in, status := e.service.input(roster), run.replicator.Status()
-	key, l := keyOf(in), life{run, status.Restarts, status.State}
-	if e.holds(key, l, time.Now()) {
-		good := e.err == nil || errors.Is(e.err, strategies.ErrRefused)
+	key, life := keyOf(in), asked.LifeOf(run, status)
+	if e.last.Holds(key, life, time.Now()) {
+		good := e.last.Good()
 		p.mu.Unlock()
 		return good
 	}
@@ -102,28 +78,28 @@ func (p *Planner) ask(ctx context.Context, name string, roster strategies.Roster
 	if p.entries[name] != e {
 		return true // it was replaced meanwhile, and is asked about again
 	}
-	e.key, e.life, e.at, e.err = key, l, time.Now(), err
+	e.last = asked.Answer[*process]{Key: key, Life: life, At: time.Now(), Err: err}
 	p.note(e, plan, status.State)
-	return err == nil || errors.Is(err, strategies.ErrRefused)
+	return e.last.Good()
 }
 
 // note takes an answer, and tells of what is another than before; mu is held.
 func (p *Planner) note(e *entry, plan strategies.Plan, state host.State) {
 	service, strategy := e.service.Name, e.service.Strategy
-	if errors.Is(e.err, host.ErrDown) && (e.problem != "" || state == host.Starting || state == host.Stopped) {
+	if errors.Is(e.last.Err, host.ErrDown) && (e.problem != "" || state == host.Starting || state == host.Stopped) {
 		return // it follows from what was told, or it has not had its time yet
 	}
-	problem := host.Problem(e.err)
+	problem := host.Problem(e.last.Err)
 	if problem != e.problem {
 		text := "strategy " + strategy + " plans again for service " + service
 		if problem != "" {
-			text = "strategy " + strategy + " does not plan for service " + service + ", whose plan stays " + e.wanted.String() + ": " + e.err.Error()
+			text = "strategy " + strategy + " does not plan for service " + service + ", whose plan stays " + e.wanted.String() + ": " + e.last.Err.Error()
 		}
 		p.cfg.Log.Warn("replication strategy", "service", service, "strategy", strategy, "what", text)
 		p.cfg.Event(events.PlannerChanged, "", text)
 		e.problem = problem
 	}
-	if e.err != nil {
+	if e.last.Err != nil {
 		return
 	}
 	if plan != e.wanted {

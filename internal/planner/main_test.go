@@ -13,6 +13,8 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/quorate/quorate/internal/beside"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/plugins"
 	"github.com/quorate/quorate/plugins/host"
 	"github.com/quorate/quorate/strategies"
@@ -161,15 +163,7 @@ func started(t *testing.T, gateways int, services ...Service) (*Planner, *fleet)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	beside.Run(t, p.Run)
 	return p, f
 }
 
@@ -206,20 +200,7 @@ func status(t *testing.T, p *Planner, service string) Status {
 // until polls what only another process knows.
 func until(t *testing.T, ok func() error) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(20 * time.Second)
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatal(err)
-		}
-	}
+	poll.Nil(t, 5*time.Millisecond, 20*time.Second, ok)
 }
 
 // answered waits until a service has the plan of its strategy.

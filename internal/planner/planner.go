@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/internal/asked"
 	"github.com/quorate/quorate/plugins/host"
 	"github.com/quorate/quorate/strategies"
 )
@@ -20,7 +21,7 @@ import (
 // Times between two looks at what there is to ask.
 const (
 	least = 200 * time.Millisecond // however often the roster changes
-	again = time.Second            // after a fault
+	again = asked.Again            // after a fault
 	look  = 5 * time.Second        // when all is well: what nobody said has changed
 )
 

@@ -37,7 +37,7 @@ func (p *Planner) Status() []Status {
 			s.State, s.Since, s.PID, s.Restarts, s.Breaker, s.Err = h.State, h.Since, h.PID, h.Restarts, h.Breaker, h.Err
 			s.Stores, _ = run.replicator.Stores()
 			if s.Err == nil {
-				s.Err = e.err
+				s.Err = e.last.Err
 			}
 		}
 		all = append(all, s)

@@ -1,18 +1,20 @@
 package strategist
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"github.com/quorate/quorate/internal/badplugin"
+	"github.com/quorate/quorate/internal/beside"
+	"github.com/quorate/quorate/internal/child"
+	"github.com/quorate/quorate/internal/logbook"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/plugins"
 	"github.com/quorate/quorate/plugins/host"
 	"github.com/quorate/quorate/strategies"
@@ -38,13 +40,8 @@ func decider(kind string) strategies.Func {
 			return strategies.Rule{}, strategies.Refuse("asked %d times", asked)
 		case kind == "fails first" && asked == 1:
 			return strategies.Rule{}, errors.New("not yet")
-		case kind == "hangs":
-			select {}
-		case kind == "crashes":
-			os.Exit(7)
-		case kind == "two sides":
-			names := in.Roster.Names()
-			return strategies.AtLeast(1, strategies.One(names[0]), strategies.One(names[1])), nil
+		case kind == "hangs", kind == "crashes", kind == "two sides":
+			return badplugin.Decide(kind, in)
 		}
 		return winnertakesall.Rule(in)
 	}
@@ -69,22 +66,14 @@ func plugin(t *testing.T, kind string) host.Config {
 }
 
 // started returns a strategist that runs until the test ends, and its log. It does not lead yet.
-func started(t *testing.T, cfg host.Config) (*Strategist, *lines) {
+func started(t *testing.T, cfg host.Config) (*Strategist, *logbook.Book) {
 	t.Helper()
-	log := &lines{}
+	log := &logbook.Book{}
 	s, err := New(Config{Plugin: cfg, Log: slog.New(slog.NewTextHandler(log, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	beside.Run(t, s.Run)
 	return s, log
 }
 
@@ -100,56 +89,17 @@ func running(t *testing.T, s *Strategist) int {
 	return s.Status().PID
 }
 
-// lines is a log, by line.
-type lines struct {
-	mu  sync.Mutex
-	all []string
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, string(p))
-	return len(p), nil
-}
-
-// with returns the lines that hold a text.
-func (l *lines) with(text string) (found []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range l.all {
-		if strings.Contains(line, text) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 // until polls what only the kernel or another process knows.
 func until(t *testing.T, ok func() error) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(20 * time.Second)
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatal(err)
-		}
-	}
+	poll.Nil(t, 2*time.Millisecond, 20*time.Second, ok)
 }
 
 // gone waits until a process has ended.
 func gone(t *testing.T, pid int) {
 	t.Helper()
 	until(t, func() error {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err == nil && !strings.Contains(string(stat), ") Z ") {
+		if child.Alive(pid) {
 			return fmt.Errorf("process %d runs", pid)
 		}
 		return nil

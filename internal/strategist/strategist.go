@@ -10,12 +10,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/quorate/quorate/internal/asked"
 	"github.com/quorate/quorate/plugins/host"
 	"github.com/quorate/quorate/strategies"
 )
-
-// Again is the time after which a strategy that failed is asked the same again.
-const Again = time.Second
 
 // ErrIdle says that this gateway does not lead, so it runs no strategy.
 var ErrIdle = errors.New("strategist: this gateway does not lead")
@@ -156,24 +154,23 @@ func (s *Strategist) Decide(ctx context.Context, in strategies.Input) (strategie
 		return strategies.Rule{}, err
 	}
 	key, now := keyOf(in), time.Now()
-	if !s.last.holds(key, life, now) {
+	if !s.last.Holds(key, life, now) {
 		rule, err := h.Decide(ctx, in)
 		if ctx.Err() != nil && err != nil {
 			return strategies.Rule{}, err // the caller gave up, which says nothing of the strategy
 		}
-		s.last = answer{key: key, life: life, at: now, rule: rule, err: err}
+		s.last = answer{asked.Answer[*host.Host]{Key: key, Life: life, At: now, Err: err}, rule}
 		s.note(h, err)
 	}
-	return s.last.rule, s.last.err
+	return s.last.rule, s.last.Err
 }
 
 // current returns the host and the life that its answers are of.
-func (s *Strategist) current() (*host.Host, life, error) {
+func (s *Strategist) current() (*host.Host, asked.Life[*host.Host], error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.host == nil {
-		return nil, life{}, ErrIdle
+		return nil, asked.Life[*host.Host]{}, ErrIdle
 	}
-	status := s.host.Status()
-	return s.host, life{host: s.host, restarts: status.Restarts, state: status.State}, nil
+	return s.host, asked.LifeOf(s.host, s.host.Status()), nil
 }

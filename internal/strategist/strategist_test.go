@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/asked"
 	"github.com/quorate/quorate/plugins/host"
 	"github.com/quorate/quorate/strategies"
 )
@@ -81,11 +82,11 @@ func TestFaultsAreAskedAgain(t *testing.T) {
 		_, err := s.Decide(t.Context(), roster(3))
 		return err
 	})
-	if took := time.Since(began); took < Again || calls < 10 {
+	if took := time.Since(began); took < asked.Again || calls < 10 {
 		t.Errorf("asked again after %s, in %d calls", took, calls)
 	}
-	if bad, good := log.with("the committed rule stays"), log.with("decides again"); len(bad) != 1 || len(good) != 1 || !strings.Contains(bad[0], "not yet") {
-		t.Errorf("log: %q", log.all)
+	if bad, good := log.With("the committed rule stays"), log.With("decides again"); len(bad) != 1 || len(good) != 1 || !strings.Contains(bad[0], "not yet") {
+		t.Errorf("log: %q", log)
 	}
 }
 
@@ -111,8 +112,8 @@ func TestFaults(t *testing.T) {
 					t.Error("a rule")
 				}
 			}
-			if n := len(log.with("the committed rule stays")); n != 1 {
-				t.Errorf("%d lines: %q", n, log.all)
+			if n := len(log.With("the committed rule stays")); n != 1 {
+				t.Errorf("%d lines: %q", n, log)
 			}
 		})
 	}
@@ -135,7 +136,7 @@ func TestWrongChecksum(t *testing.T) {
 		if !errors.Is(err, host.ErrDown) {
 			t.Errorf("decides: %v", err)
 		}
-		if len(log.with("checksum does not match")) != 1 {
+		if len(log.With("checksum does not match")) != 1 {
 			return errors.New("no line says it")
 		}
 		return nil
@@ -152,8 +153,8 @@ func TestCallerGivesUp(t *testing.T) {
 	if _, err := s.Decide(ctx, roster(3)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := s.Decide(t.Context(), roster(3)); err != nil || len(log.with("stays")) != 0 {
-		t.Errorf("then %v, log %q", err, log.all)
+	if _, err := s.Decide(t.Context(), roster(3)); err != nil || len(log.With("stays")) != 0 {
+		t.Errorf("then %v, log %q", err, log)
 	}
 }
 

@@ -7,27 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/quorate/quorate/internal/logbook"
 )
-
-// lines is a log in memory.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 const secret = "hunter2-SECRET"
 
@@ -88,7 +71,7 @@ func TestNoSecretInLogs(t *testing.T) {
 		"suffix":             slog.String("admin_token", secret),
 		"in a group":         slog.Group("http", slog.String("cookie", secret)),
 	} {
-		var out lines
+		var out logbook.Book
 		log := NewLogger(&out, slog.LevelDebug)
 		log.Info("m", attr)
 		log.With(attr).WithGroup("g").Info("m", attr)
@@ -100,7 +83,7 @@ func TestNoSecretInLogs(t *testing.T) {
 
 // TestLogKeepsWhatItNeeds: ids and nodes' addresses are what an operator searches for.
 func TestLogKeepsWhatItNeeds(t *testing.T) {
-	var out lines
+	var out logbook.Book
 	level := new(slog.LevelVar)
 	log := NewLogger(&out, level)
 	log.Debug("hidden")

@@ -14,6 +14,8 @@ import (
 	coltrace "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/quorate/quorate/internal/logbook"
 )
 
 const (
@@ -179,7 +181,7 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 func TestLostCollector(t *testing.T) {
 	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 	defer broken.Close()
-	var out lines
+	var out logbook.Book
 	tel, err := New(t.Context(), Config{Logger: NewLogger(&out, nil),
 		Traces: Traces{Endpoint: strings.Replace(broken.URL, "//", "//user:hidden@", 1), SamplePercent: 100}})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/quorate/quorate/internal/child"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // Host is one network namespace with the loopback interface and one way out.
@@ -191,15 +192,5 @@ func configure(name string, addr netip.Addr) error {
 
 // Await calls f until it returns true, or an error after bound.
 func Await(bound time.Duration, what string, f func() bool) error {
-	tick, end := time.NewTicker(5*time.Millisecond), time.NewTimer(bound)
-	defer tick.Stop()
-	defer end.Stop()
-	for !f() {
-		select {
-		case <-tick.C:
-		case <-end.C:
-			return fmt.Errorf("testnet: not within %s: %s", bound, what)
-		}
-	}
-	return nil
+	return poll.For(5*time.Millisecond, bound, what, f)
 }

@@ -7,12 +7,13 @@ import (
 	"net"
 	"os"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/quorate/quorate/internal/beside"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,22 +52,10 @@ func echo(t *testing.T, h *Host) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var served sync.WaitGroup
-	served.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			stop := context.AfterFunc(t.Context(), func() { _ = c.Close() })
-			served.Go(func() {
-				defer stop()
-				_, _ = io.Copy(c, c)
-				_ = c.Close()
-			})
-		}
+	beside.Serve(t, l, func(c net.Conn) {
+		defer context.AfterFunc(t.Context(), func() { _ = c.Close() })()
+		_, _ = io.Copy(c, c)
 	})
-	t.Cleanup(func() { _ = l.Close(); served.Wait() })
 	return l.Addr().String()
 }
 

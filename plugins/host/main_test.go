@@ -17,12 +17,12 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/encoding"
-	grpcproto "google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
 
+	"github.com/quorate/quorate/internal/badplugin"
+	"github.com/quorate/quorate/internal/beside"
+	"github.com/quorate/quorate/internal/child"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/plugins"
-	strategyv1 "github.com/quorate/quorate/plugins/v1"
 	"github.com/quorate/quorate/strategies"
 	"github.com/quorate/quorate/strategies/winnertakesall"
 )
@@ -77,8 +77,8 @@ func behave(kind string) {
 			VersionedPlugins: map[int]plugin.PluginSet{1: {"placement": nothing{}}},
 			GRPCServer:       plugin.DefaultGRPCServer,
 		})
-	case "version 99":
-		plugins.ServeSets(map[int]plugin.PluginSet{99: plugins.Sets(winnertakesall.Rule)[1]})
+	case "version 99", "1 GiB":
+		badplugin.Serve(kind)
 	case "versions 1 and 2":
 		plugins.ServeSets(map[int]plugin.PluginSet{1: plugins.Sets(winnertakesall.Rule)[1], 2: plugins.Sets(winnertakesall.Rule)[1]})
 	case "floods":
@@ -89,14 +89,6 @@ func behave(kind string) {
 			}
 		}()
 		plugins.Serve(winnertakesall.Rule)
-	case "1 GiB":
-		plugin.Serve(&plugin.ServeConfig{
-			HandshakeConfig:  plugins.Handshake(),
-			VersionedPlugins: plugins.Sets(winnertakesall.Rule),
-			GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
-				return grpc.NewServer(append(opts, grpc.ForceServerCodecV2(gigabyte{encoding.GetCodecV2(grpcproto.Name)}))...)
-			},
-		})
 	default:
 		plugins.Serve(decider(kind))
 	}
@@ -111,46 +103,18 @@ func (nothing) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn)
 	return nil, errors.New("no client")
 }
 
-// gigabyte answers decisions with 2^30 bytes and everything else as usual.
-type gigabyte struct{ encoding.CodecV2 }
-
-func (g gigabyte) Marshal(v any) (mem.BufferSlice, error) {
-	if _, ok := v.(*strategyv1.DecideResponse); !ok {
-		return g.CodecV2.Marshal(v)
-	}
-	block := make([]byte, 1<<20)
-	var out mem.BufferSlice
-	for range 1 << 10 {
-		out = append(out, mem.SliceBuffer(block))
-	}
-	return out, nil
-}
-
 func decider(kind string) strategies.Func {
 	var once sync.Once
 	return func(in strategies.Input) (strategies.Rule, error) {
-		names := in.Roster.Names()
 		switch kind {
-		case "good":
-			return winnertakesall.Rule(in)
 		case "refuses":
 			return strategies.Rule{}, strategies.Refuse("not on a \x1b[31mMonday")
 		case "environment":
 			return strategies.Rule{}, strategies.Refuse("%s", strings.Join(os.Environ(), " "))
 		case "fails":
 			return strategies.Rule{}, fmt.Errorf("no idea %s", strings.Repeat("x", 9000))
-		case "two sides":
-			return strategies.AtLeast(1, strategies.One(names[0]), strategies.One(names[1])), nil
-		case "strangers":
-			return strategies.MajorityOf(strategies.One(names[0]), strategies.One("mallory"), strategies.One("eve")), nil
-		case "nonsense":
-			return strategies.Rule{Need: -1}, nil
 		case "panics":
-			panic(names)
-		case "crashes":
-			os.Exit(7)
-		case "hangs":
-			select {}
+			panic(in.Roster.Names())
 		case "chats":
 			fmt.Fprintf(os.Stderr, "[WARN] three voters\n")
 			fmt.Println("on standard output")
@@ -165,13 +129,13 @@ func decider(kind string) strategies.Func {
 			})
 			return winnertakesall.Rule(in)
 		case "bears a child":
-			child := exec.Command("/bin/sleep", "600")
-			if err := child.Start(); err != nil {
+			born := exec.Command("/bin/sleep", "600")
+			if err := born.Start(); err != nil {
 				return strategies.Rule{}, err
 			}
-			return strategies.Rule{}, strategies.Refuse("%d", child.Process.Pid)
+			return strategies.Rule{}, strategies.Refuse("%d", born.Process.Pid)
 		}
-		panic("unknown kind " + kind)
+		return badplugin.Decide(kind, in)
 	}
 }
 
@@ -213,46 +177,19 @@ func launched(t *testing.T, cfg Config) *Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- h.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	beside.Run(t, h.Run)
 	return h
 }
 
 // until polls what only the kernel or another process knows.
 func until(t *testing.T, ok func() error) {
 	t.Helper()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	limit := time.After(20 * time.Second)
-	for {
-		err := ok()
-		if err == nil {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-limit:
-			t.Fatal(err)
-		}
-	}
-}
-
-// alive reports whether a process runs; one that nobody reaped does not.
-func alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(stat), ") Z ")
+	poll.Nil(t, 2*time.Millisecond, 20*time.Second, ok)
 }
 
 // reap kills what a test that failed has left alive.
 func reap(pid int) {
-	if alive(pid) {
+	if child.Alive(pid) {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }

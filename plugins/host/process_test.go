@@ -33,7 +33,7 @@ func TestGoodPluginDecides(t *testing.T) {
 	if err != nil || r.String() != "2 of (gw-1, gw-2, gw-3)" {
 		t.Errorf("%v, %v", r, err)
 	}
-	if s := h.Status(); s.Protocol != 1 || s.Restarts != 0 || s.Breaker != "closed" || !alive(s.PID) {
+	if s := h.Status(); s.Protocol != 1 || s.Restarts != 0 || s.Breaker != "closed" || !child.Alive(s.PID) {
 		t.Errorf("%+v", s)
 	}
 	if _, err := h.Decide(t.Context(), strategies.Input{}); err == nil {
@@ -139,7 +139,7 @@ func TestStoppedPluginIsKilled(t *testing.T) {
 		t.Errorf("a stopped plugin: %v", err)
 	}
 	until(t, func() error {
-		if alive(first) {
+		if child.Alive(first) {
 			return fmt.Errorf("%d is alive", first)
 		}
 		return nil
@@ -330,7 +330,7 @@ func TestGroupDiesTogether(t *testing.T) {
 				return err
 			})
 			t.Cleanup(func() { reap(born) })
-			if !alive(born) {
+			if !child.Alive(born) {
 				t.Errorf("child %d is not there", born)
 			}
 			if how == "killed" {
@@ -339,7 +339,7 @@ func TestGroupDiesTogether(t *testing.T) {
 				cancel()
 			}
 			until(t, func() error {
-				if alive(born) {
+				if child.Alive(born) {
 					return fmt.Errorf("child %d is alive", born)
 				}
 				return nil
@@ -387,13 +387,13 @@ func TestKilledHostLeavesNoPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ready struct{ PID int }
-	if err := json.Unmarshal(line, &ready); err != nil || !alive(ready.PID) {
+	if err := json.Unmarshal(line, &ready); err != nil || !child.Alive(ready.PID) {
 		t.Fatalf("%s: %v", line, err)
 	}
 	t.Cleanup(func() { reap(ready.PID) })
 	p.Kill()
 	until(t, func() error {
-		if alive(ready.PID) {
+		if child.Alive(ready.PID) {
 			return fmt.Errorf("plugin %d outlived its host", ready.PID)
 		}
 		return nil

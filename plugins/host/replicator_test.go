@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/beside"
 	"github.com/quorate/quorate/plugins"
 	"github.com/quorate/quorate/strategies"
 	"github.com/quorate/quorate/strategies/async"
@@ -127,15 +128,7 @@ func replicator(t *testing.T, kind string, change func(*Config)) *Replicator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	beside.Run(t, r.Run)
 	runs(t, r)
 	return r
 }

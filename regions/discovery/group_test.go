@@ -1,7 +1,6 @@
 package discovery
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/quorate/quorate/internal/logbook"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -49,23 +49,6 @@ func idsOf(all []regions.Proposal) string {
 		ids = append(ids, string(p.ID))
 	}
 	return strings.Join(ids, " ")
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 func newGroup(t *testing.T, cfg Config) *Group {
@@ -145,7 +128,7 @@ func TestJitter(t *testing.T) {
 
 func TestPanicIsCaught(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log syncBuffer
+		var log logbook.Book
 		runs := 0
 		source := scripted(func(ctx context.Context, emit func(Answer)) error {
 			if runs++; runs == 1 {

@@ -1,65 +1,23 @@
 package winnertakesall_test
 
 import (
-	"errors"
-	"strings"
 	"testing"
 
-	"github.com/quorate/quorate/strategies"
+	"github.com/quorate/quorate/strategies/ruletest"
 	"github.com/quorate/quorate/strategies/winnertakesall"
 )
 
 func TestRule(t *testing.T) {
-	for _, tc := range []struct {
-		name     string
-		roster   string // name@region, with =role or *weight, in the order of joining
-		declared int
-		master   string
-		want     string // the rule, or the refusal's words
-	}{
-		{"one", "a@x", 0, "", "a"},
-		{"two", "a@x b@y", 0, "", "quorate serve --witness"},
-		{"two of three", "a@x b@y", 3, "", "2 of (a, b)"},
-		{"two, one heavy", "a@x*3 b@y", 0, "", "3 of (a*3, b)"},
-		{"three", "a@x b@y c@z", 0, "", "2 of (a, b, c)"},
-		{"members do not count", "a@x b@y c@z d@z=member e@z=member", 0, "", "2 of (a, b, c)"},
-		{"a witness does", "a@x b@y c@z=witness", 0, "", "2 of (a, b, c)"},
-		{"four", "a@x b@y c@z d@x", 0, "", "3 of (a, b, c, d)"},
-		{"weights", "a@x*3 b@y c@z", 0, "", "3 of (a*3, b, c)"},
-		{"five", "a@x b@y c@z d@x e@y", 0, "", "3 of (a, b, c, d, e)"},
-	} {
-		in := strategies.Input{Roster: roster(tc.roster), Declared: tc.declared, Options: map[string]string{"master": tc.master}}
-		if err := in.Validate(); err != nil && tc.roster != "" {
-			t.Fatalf("%s: %v", tc.name, err)
-		}
-		r, err := winnertakesall.Rule(in)
-		if err != nil {
-			if !errors.Is(err, strategies.ErrRefused) || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
-			}
-			continue
-		}
-		if r, err = strategies.Admit(in, r); err != nil || r.String() != tc.want {
-			t.Errorf("%s: %v, %v, want %s", tc.name, r, err, tc.want)
-		}
-	}
-}
-
-// roster reads the table's short form, the last entry first: a strategy must not go by order.
-func roster(text string) strategies.Roster {
-	var r strategies.Roster
-	for i, entry := range strings.Fields(text) {
-		entry, role, _ := strings.Cut(entry, "=")
-		entry, heavy := strings.CutSuffix(entry, "*3")
-		name, region, _ := strings.Cut(entry, "@")
-		g := strategies.Gateway{Name: name, Region: region, Role: strategies.Voter, JoinIndex: uint64(i + 1)}
-		if role != "" {
-			g.Role, _ = strategies.ParseRole(role)
-		}
-		if heavy {
-			g.Weight = 3
-		}
-		r = append(strategies.Roster{g}, r...)
-	}
-	return r
+	ruletest.Run(t, winnertakesall.Rule, []ruletest.Case{
+		{Name: "one", Roster: "a@x", Rule: "a"},
+		{Name: "two", Roster: "a@x b@y", Refused: "quorate serve --witness"},
+		{Name: "two of three", Roster: "a@x b@y", Declared: 3, Rule: "2 of (a, b)"},
+		{Name: "two, one heavy", Roster: "a@x*3 b@y", Rule: "3 of (a*3, b)"},
+		{Name: "three", Roster: "a@x b@y c@z", Rule: "2 of (a, b, c)"},
+		{Name: "members do not count", Roster: "a@x b@y c@z d@z=member e@z=member", Rule: "2 of (a, b, c)"},
+		{Name: "a witness does", Roster: "a@x b@y c@z=witness", Rule: "2 of (a, b, c)"},
+		{Name: "four", Roster: "a@x b@y c@z d@x", Rule: "3 of (a, b, c, d)"},
+		{Name: "weights", Roster: "a@x*3 b@y c@z", Rule: "3 of (a*3, b, c)"},
+		{Name: "five", Roster: "a@x b@y c@z d@x e@y", Rule: "3 of (a, b, c, d, e)"},
+	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/internal/mcpnode"
 	"github.com/quorate/quorate/internal/mcpnode/pool"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // formed bounds how long a fleet may take until it writes, and healed until one mends, on a busy machine.
@@ -147,16 +148,7 @@ func (f *fleet) writable(members ...*member) {
 // await polls for what only another process knows.
 func (f *fleet) await(bound time.Duration, what string, ok func() bool) {
 	f.t.Helper()
-	tick, end := time.NewTicker(20*time.Millisecond), time.NewTimer(bound)
-	defer tick.Stop()
-	defer end.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end.C:
-			f.t.Fatalf("not within %s: %s", bound, what)
-		}
-	}
+	poll.True(f.t, 20*time.Millisecond, bound, what, ok)
 }
 
 // document is the configuration of a member.

@@ -4,8 +4,6 @@
 package authority_test
 
 import (
-	"context"
-	"fmt"
 	"os"
 	"testing"
 
@@ -21,20 +19,5 @@ func TestMain(m *testing.M) {
 		behave(os.Args[2])
 		return
 	}
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "quorate-authority-")
-	if err == nil {
-		defer os.RemoveAll(dir)
-		if binary = os.Getenv("TEST_BINARY"); binary == "" {
-			binary, err = gatewayproc.Build(context.Background(), dir, gatewayproc.Package)
-		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	os.Exit(gatewayproc.Tests{M: m, Binary: &binary, Given: os.Getenv("TEST_BINARY")}.Run())
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/plugins/host"
 )
 
@@ -75,11 +76,11 @@ func TestForeignStrategy(t *testing.T) {
 		t.Errorf("the rule was %s and is %s", before, now)
 	}
 	pid := leader.plugin()
-	if !alive(pid) {
+	if !child.Alive(pid) {
 		t.Fatal("control: the plugin does not run")
 	}
 	leader.kill()
-	f.await(healed, "the plugin is gone with its gateway", func() bool { return !alive(pid) })
+	f.await(healed, "the plugin is gone with its gateway", func() bool { return !child.Alive(pid) })
 	f.await(healed, "writes go on", func() bool { return other.write("").good() })
 	l.end()
 	j := f.hold(l.writes)
@@ -102,12 +103,6 @@ func (m *member) plugin() int {
 }
 
 var upLine = regexp.MustCompile(`"msg":"strategy plugin is up".*"pid":(\d+)`)
-
-// alive reports whether a process runs; one that nobody has reaped does not.
-func alive(pid int) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	return err == nil && !strings.Contains(string(stat), ") Z ")
-}
 
 // cause is what a log line gives as the cause.
 func cause(line string) string {

@@ -4,8 +4,6 @@ package chaos_test
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -23,20 +21,7 @@ import (
 // quorate is the gateway's binary, built once.
 var quorate string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "quorate-chaos-")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			quorate, err = gatewayproc.Build(context.Background(), dir, gatewayproc.Package)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(gatewayproc.Tests{M: m, Binary: &quorate}.Run()) }
 
 // needsNetwork skips where there can be no test network, loudly, and fails in CI, which runs as root.
 func needsNetwork(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/quorate/quorate/internal/admin"
 	"github.com/quorate/quorate/internal/child"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // gateway is one running `quorate serve`.
@@ -227,19 +228,7 @@ func (g *gateway) stale(service, source string) float64 {
 // await polls until f holds; what it waits for happens in other processes.
 func await(t *testing.T, what string, f func() bool) time.Duration {
 	t.Helper()
-	began, end := time.Now(), time.After(time.Minute)
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		if f() {
-			tick.Stop()
-			return time.Since(began)
-		}
-		select {
-		case <-tick.C:
-		case <-end:
-			tick.Stop()
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
+	return poll.True(t, 20*time.Millisecond, time.Minute, what, f)
 }
 
 // pause lets other processes go on for a while.

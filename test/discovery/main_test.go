@@ -4,9 +4,7 @@
 package discovery
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 	"testing"
@@ -21,25 +19,7 @@ import (
 // binary is the quorate command, built once for all tests of this package.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "quorate-discovery-")
-	if err == nil {
-		binary, err = gatewayproc.Build(context.Background(), dir, gatewayproc.Package)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(gatewayproc.Tests{M: m, Binary: &binary}) }
 
 // timed says that the bars on times are judged and that runs are long: by the command for it, on a quiet machine.
 func timed() bool { return os.Getenv("JUDGE_TIMES") != "" }

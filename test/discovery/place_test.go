@@ -9,10 +9,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/quorate/quorate/internal/beside"
 	"github.com/quorate/quorate/regions/identity/identitytest"
 )
 
@@ -28,17 +28,8 @@ func secured(t *testing.T, address, backend string, cert tls.Certificate) *ident
 func carry(t *testing.T, l net.Listener, backend string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	var work sync.WaitGroup
-	work.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			work.Go(func() { pass(ctx, c, backend) })
-		}
-	})
-	t.Cleanup(func() { stop(); _ = l.Close(); work.Wait() })
+	beside.Serve(t, l, func(c net.Conn) { pass(ctx, c, backend) })
+	t.Cleanup(stop) // before Serve waits
 }
 
 // slowly passes on what comes to a new address, whose every connection takes a while to begin.

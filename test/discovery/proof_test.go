@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/quorate/quorate/internal/beside"
 	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/internal/consulproc"
 	"github.com/quorate/quorate/internal/mcpnode/pool"
@@ -71,25 +71,14 @@ func plain(t *testing.T) (address string, received *atomic.Int64) {
 		t.Fatal(err)
 	}
 	received = new(atomic.Int64)
-	var work sync.WaitGroup
-	work.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			work.Go(func() {
-				defer c.Close()
-				if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
-					return
-				}
-				b := make([]byte, 4096)
-				n, _ := c.Read(b)
-				received.Add(int64(n))
-			})
+	beside.Serve(t, l, func(c net.Conn) {
+		if err := c.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
+			return
 		}
+		b := make([]byte, 4096)
+		n, _ := c.Read(b)
+		received.Add(int64(n))
 	})
-	t.Cleanup(func() { _ = l.Close(); work.Wait() })
 	return l.Addr().String(), received
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/quorate/quorate/gateway"
 	"github.com/quorate/quorate/gateway/route"
+	"github.com/quorate/quorate/internal/poll"
 	"github.com/quorate/quorate/regions"
 	"github.com/quorate/quorate/regions/identity/identitytest"
 	"github.com/quorate/quorate/regions/verify"
@@ -179,14 +180,8 @@ func (w *world) state(id regions.NodeID) regions.State { return w.node(id).State
 
 func (w *world) await(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	tick, end := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatalf("never: %s; nodes %+v", what, w.tracker.Nodes())
-		}
+	if err := poll.For(5*time.Millisecond, 30*time.Second, what, is); err != nil {
+		t.Fatalf("%v; nodes %+v", err, w.tracker.Nodes())
 	}
 }
 

@@ -47,20 +47,7 @@ type node interface {
 // quorate is the gateway's binary, built once for all tests of this package.
 var quorate string
 
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "quorate-peers-")
-		if err == nil {
-			defer os.RemoveAll(dir)
-			quorate, err = gatewayproc.Build(context.Background(), dir, gatewayproc.Package)
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
-}
+func TestMain(m *testing.M) { os.Exit(gatewayproc.Tests{M: m, Binary: &quorate}.Run()) }
 
 func newGroup(t *testing.T) *child.Group {
 	g := child.NewGroup()
@@ -161,21 +148,10 @@ func (e *everything) Start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		c, err := net.Dial("tcp", e.address)
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case <-e.process.Done():
-			return fmt.Errorf("server-everything ended: %w", e.process.Err())
-		case <-ctx.Done():
-			return fmt.Errorf("server-everything does not listen: %w", err)
-		case <-tick.C:
-		}
+	if err := e.process.Accepts(ctx, e.address); err != nil {
+		return fmt.Errorf("server-everything does not listen: %w", err)
 	}
+	return nil
 }
 
 // Kill sends SIGKILL.

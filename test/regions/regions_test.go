@@ -1,7 +1,6 @@
 package regions
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"os"
@@ -15,6 +14,7 @@ import (
 	"github.com/quorate/quorate/internal/bench/failover"
 	"github.com/quorate/quorate/internal/gatewayproc"
 	"github.com/quorate/quorate/internal/mcpnode"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -81,17 +81,7 @@ func from(now, before failover.Figures, region string) int64 {
 
 func until(t *testing.T, bound time.Duration, what string, is func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), bound)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !is() {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatalf("not within %s: %s", bound, what)
-		}
-	}
+	poll.True(t, 20*time.Millisecond, bound, what, is)
 }
 
 // The region that serves the agents is lost and comes back: no call that may be sent again fails, no session

@@ -26,31 +26,13 @@ import (
 	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/internal/gatewayproc"
 	"github.com/quorate/quorate/internal/mcpnode"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // binary is the quorate command, built once for all tests of this package.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "quorate-serve-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	if binary, err = gatewayproc.Build(context.Background(), dir, gatewayproc.Package); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if code == 0 {
-		if err := goleak.Find(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(gatewayproc.Tests{M: m, Binary: &binary}) }
 
 func group(t *testing.T) *child.Group {
 	g := child.NewGroup()
@@ -141,14 +123,7 @@ func get(t *testing.T, url string, header ...string) (status int, body string) {
 // await polls until f holds; what it waits for happens in other processes.
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	deadline := time.After(15 * time.Second)
-	for tick := time.Tick(10 * time.Millisecond); !f(); {
-		select {
-		case <-tick:
-		case <-deadline:
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
+	poll.True(t, 10*time.Millisecond, 15*time.Second, what, f)
 }
 
 func agent(t *testing.T, url string) *mcp.ClientSession {

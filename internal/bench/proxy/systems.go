@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -142,27 +141,8 @@ func (r *run) startHAProxy(ctx context.Context) (*system, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := listening(ctx, p, address); err != nil {
+	if err := p.Accepts(ctx, address); err != nil {
 		return nil, fmt.Errorf("proxy: haproxy: %w", err)
 	}
 	return &system{name: HAProxy, pid: p.PID(), address: address}, nil
-}
-
-func listening(ctx context.Context, p *child.Process, address string) error {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	var d net.Dialer
-	for {
-		c, err := d.DialContext(ctx, "tcp", address)
-		if err == nil {
-			return c.Close()
-		}
-		select {
-		case <-p.Done():
-			return errors.Join(child.ErrEnded, p.Err())
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
 }
