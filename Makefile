@@ -101,7 +101,7 @@ chaos-exhaustive: bin/quorate bin/quorate-bench ## every split and every directe
 	@bin/quorate-bench chaos-exhaustive --quorate bin/quorate --dir bin/chaos-exhaustive $(ARGS)
 
 chaos-planted: ## whether the judge of chaos finds each bug that is planted for it (root)
-	CHAOS_EVERY_PLOT=1 $(GO) test -v -count=1 -timeout=20m $(GOTESTFLAGS) -run TestPlantedBugs ./test/chaos
+	CHAOS_EVERY_PLOT=1 $(GO) test -v -count=1 -timeout=40m $(GOTESTFLAGS) -run TestPlantedBugs ./test/chaos
 
 fuzz: ## every fuzz target for FUZZTIME
 	@GO='$(GO)' scripts/fuzz '$(FUZZTIME)'

@@ -37,6 +37,8 @@ debian_packages() {
   have haproxy || want+=(haproxy)
   have nft || want+=(nftables)
   have ip || want+=(iproute2)
+  # Disks that lose their power are ext4 in a file.
+  have mkfs.ext4 || want+=(e2fsprogs)
   # The race detector is cgo.
   have gcc || want+=(gcc libc6-dev)
   have node || want+=(nodejs)

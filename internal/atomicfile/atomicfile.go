@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/quorate/quorate/internal/planted"
 )
 
 // MakeDir makes a directory for files that only this user may read, with its parents.
@@ -39,7 +41,7 @@ func writeSynced(path string, b []byte) error {
 	}
 	_, err = w.Write(b)
 	if err == nil {
-		err = w.Sync()
+		err = toDisk(w)
 	}
 	return errors.Join(err, w.Close())
 }
@@ -50,7 +52,15 @@ func syncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(toDisk(d), d.Close())
+}
+
+// toDisk returns when a file or directory is safe, as it is now.
+func toDisk(f *os.File) error {
+	if planted.On(planted.Fsync) {
+		return nil
+	}
+	return f.Sync()
 }
 
 // Read returns the file at path, or an error if it has more than max bytes. One that is not there is fs.ErrNotExist.

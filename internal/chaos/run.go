@@ -130,7 +130,7 @@ func (r *run) all(ctx context.Context, dir string) error {
 	f, err := fleet.Start(ctx, fleet.Config{
 		Binary: r.cfg.Binary, Dir: dir, Gateways: r.schedule.Gateways, Strategy: r.schedule.Strategy, Master: r.schedule.Master,
 		Lease: r.cfg.Lease, Interval: r.cfg.Interval, Lawless: r.cfg.Lawless, Seed: r.schedule.Seed, Delay: r.cfg.Delay, Clock: r.clock, Zero: r.zero,
-		Disks: r.schedule.Has(schedule.Full), Settable: r.rules.settable, Spares: r.schedule.Spares(), Old: r.old(), Env: r.cfg.Env,
+		Disks: r.schedule.Has(schedule.Full), Power: r.schedule.Has(schedule.Power), Settable: r.rules.settable, Spares: r.schedule.Spares(), Old: r.old(), Env: r.cfg.Env,
 		Sessions: r.cfg.Sessions,
 	})
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/quorate/quorate/internal/planted"
 )
 
 // boltLog keeps Raft's log, and its term and vote, in one bbolt file. Every write is on the disk when it returns.
@@ -34,7 +36,10 @@ var errDamaged = errors.New("damaged")
 const boltPatience = time.Second
 
 func openBoltLog(path string) (*boltLog, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: boltPatience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	unsafe := planted.On(planted.Fsync)
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+		Timeout: boltPatience, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType, NoSync: unsafe, NoGrowSync: unsafe,
+	})
 	if errors.Is(err, bolterrors.ErrInvalid) || errors.Is(err, bolterrors.ErrChecksum) || errors.Is(err, bolterrors.ErrVersionMismatch) {
 		err = fmt.Errorf("%s: %w: %w", filepath.Base(path), errDamaged, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/quorate/quorate/internal/authority"
-	"github.com/quorate/quorate/internal/planted"
 )
 
 // scribe makes a voter's records safe, one after the other. Where several wait, only the last is written.
@@ -58,10 +57,7 @@ func (s *scribe) writeNext(ctx context.Context) {
 	if p == nil {
 		return
 	}
-	w := written{number: p.Number}
-	if !planted.On(planted.Fsync) {
-		w.err = s.keep(p.Record)
-	}
+	w := written{number: p.Number, err: s.keep(p.Record)}
 	select {
 	case s.done <- w:
 	case <-ctx.Done():

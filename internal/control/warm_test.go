@@ -21,25 +21,13 @@ func TestWarmWays(t *testing.T) {
 	leader := members["a"].node.Leader()
 	rest := slices.DeleteFunc(slices.Clone(f.expect), func(name string) bool { return name == leader })
 	f.partition([]string{leader, rest[0]}, []string{leader, rest[1]})
-	if f.streamed(rest[0], rest[1]) {
+	if f.net.Streamed(rest[0], rest[1]) {
 		t.Fatal("the cut has left a stream")
 	}
 	wait(t.Context(), 1500*time.Millisecond) // longer than their looks are apart: the ways count as lost
 	f.partition()
-	within(t, 15*time.Second, "there is a stream between the followers", func() bool { return f.streamed(rest[0], rest[1]) })
+	within(t, 15*time.Second, "there is a stream between the followers", func() bool { return f.net.Streamed(rest[0], rest[1]) })
 	if now := members["a"].node.Leader(); now != leader {
 		t.Logf("an election came between: %s, then %s", leader, now)
 	}
-}
-
-// streamed reports whether there is a stream between two gateways.
-func (f *fleet) streamed(a, b string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, p := range f.streams {
-		if p == pair(a, b) {
-			return true
-		}
-	}
-	return false
 }

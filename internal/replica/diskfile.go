@@ -12,6 +12,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/quorate/quorate/internal/atomicfile"
+	"github.com/quorate/quorate/internal/planted"
 )
 
 // errPanic: bbolt met what it does not expect.
@@ -62,8 +63,9 @@ func isDamage(err error) bool {
 // and a page that makes no sense ends the process, in a goroutine where nobody can catch it.
 func (d *disk) open() error {
 	var db *bbolt.DB
+	unsafe := planted.On(planted.Fsync)
 	err := guarded(func() (err error) {
-		db, err = bbolt.Open(d.path, 0o600, &bbolt.Options{Timeout: boltPatience, FreelistType: bbolt.FreelistMapType})
+		db, err = bbolt.Open(d.path, 0o600, &bbolt.Options{Timeout: boltPatience, FreelistType: bbolt.FreelistMapType, NoSync: unsafe, NoGrowSync: unsafe})
 		return err
 	})
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/quorate/quorate/internal/planted"
 )
 
 // Fetched is the newest state of a record that was found.
@@ -110,7 +112,7 @@ func add(out []Fetched, h holdings) {
 		switch {
 		case one.flags&saysRefused != 0:
 			f.Stale = append(f.Stale, h.from)
-		case one.flags&saysFound != 0 && (!f.Found || f.mark().below(one.rec.mark())):
+		case one.flags&saysFound != 0 && (!f.Found || f.mark().below(one.rec.mark()) && !planted.On(planted.First)):
 			f.Found, f.Record = true, one.rec
 		}
 	}

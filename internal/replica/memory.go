@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/quorate/quorate/internal/planted"
 )
 
 // slot is one part of the records.
@@ -28,6 +30,9 @@ type entry struct {
 }
 
 func (e *entry) held() bool { return e.rec.ID != "" }
+
+// bars reports whether a promise stands against a ballot.
+func bars(promised, ballot uint64) bool { return promised > ballot && !planted.On(planted.Ballot) }
 
 func (e *entry) mark() mark { return mark{e.rec.Ballot, e.rec.Deleted, e.rec.Version, e.sum} }
 
@@ -237,7 +242,7 @@ func (s *Store) verdict(w *wait, e *entry) (error, bool) {
 	if e.copies(w.mark) >= min(w.need, len(s.targets(&e.rec))) && e.rec.Owner == s.cfg.Gateway {
 		return nil, true
 	}
-	if e.rec.Owner != s.cfg.Gateway || e.rec.Ballot > w.mark.ballot || e.promised > w.mark.ballot {
+	if e.rec.Owner != s.cfg.Gateway || e.rec.Ballot > w.mark.ballot || bars(e.promised, w.mark.ballot) {
 		return fmt.Errorf("replica: put: %w", ErrStale), true
 	}
 	return nil, false

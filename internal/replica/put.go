@@ -78,7 +78,7 @@ func (s *Store) keep(r Record, copies int) (*wait, error) {
 	defer sl.mu.Unlock()
 	e := sl.entries[r.Key]
 	if e != nil {
-		if e.promised > r.Ballot || e.held() && m != e.mark() && !replaces(e.mark(), m) {
+		if bars(e.promised, r.Ballot) || e.held() && m != e.mark() && !replaces(e.mark(), m) {
 			return nil, ErrStale
 		}
 	}

@@ -129,7 +129,7 @@ func (s *Store) against(e *entry, r *Record, m mark, repair bool) *refusal {
 		}
 	}
 	switch {
-	case !repair && f.Promised > r.Ballot:
+	case !repair && bars(f.Promised, r.Ballot):
 		f.Why = whyPromised
 	case e != nil && e.held() && !e.mark().below(m):
 		f.Why = whyStale

@@ -17,16 +17,22 @@ const diskSize = "16m"
 // ballast is the file that fills a disk.
 const ballast = "ballast"
 
-// mount gives the data folder a small disk of its own, in memory.
-func (m *Member) mount() error {
+// mount gives the data folder a disk of its own, if it is to have one: one that can lose its power, or a small one in
+// memory. Either can be filled.
+func (m *Member) mount(ctx context.Context) (err error) {
+	if !m.fleet.cfg.Disks && !m.fleet.cfg.Power {
+		return nil
+	}
 	if err := os.MkdirAll(m.data(), 0o700); err != nil {
 		return err
 	}
-	if err := unix.Mount("quorate-chaos", m.data(), "tmpfs", 0, "mode=0700,size="+diskSize); err != nil {
-		return fmt.Errorf("disk of %s: %w", m.Name, err)
+	if m.fleet.cfg.Power {
+		err = errors.Join(m.format(ctx), m.attach(ctx))
+	} else {
+		err = unix.Mount("quorate-chaos", m.data(), "tmpfs", 0, "mode=0700,size="+diskSize)
 	}
-	m.mounted = true
-	return nil
+	m.mounted = err == nil
+	return err
 }
 
 // unmount takes the disk away, with all that is on it.
@@ -56,6 +62,16 @@ func (m *Member) fill() error {
 		return fmt.Errorf("fill the disk: %w", err)
 	}
 	return nil
+}
+
+// wipe ends a life and takes everything off its disk.
+func (m *Member) wipe() error {
+	m.kill()
+	all, err := os.ReadDir(m.data())
+	for _, e := range all {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(m.data(), e.Name())))
+	}
+	return err
 }
 
 // free does what an operator does: makes room and starts the gateway anew, since one that could not write what it

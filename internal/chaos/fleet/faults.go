@@ -68,7 +68,7 @@ func (f *Fleet) begin(ctx context.Context, s *Standing) (rest func() error, err 
 	switch s.Fault.Kind {
 	case schedule.Cut, schedule.OneWay:
 		f.lines.cut(ways)
-		return s.ended(func() { f.lines.heal(ways) }), nil
+		return s.after(func() error { f.lines.heal(ways); return nil }), nil
 	case schedule.Loss:
 		return s.ended(f.lines.lose(ways, s.Fault.Loss)), nil
 	case schedule.Flap:
@@ -106,6 +106,14 @@ func (f *Fleet) harm(ctx context.Context, s *Standing, members []*Member) (rest 
 	case schedule.Full:
 		err = each(members, (*Member).fill)
 		return s.after(func() error { return each(members, func(m *Member) error { return m.free(ctx) }) }), err
+	case schedule.Power:
+		err = each(members, (*Member).cutPower)
+		return s.after(func() error { return each(members, func(m *Member) error { return m.restart(ctx) }) }), err
+	case schedule.Sync:
+		return s.ended(func() {}), each(members, (*Member).sync)
+	case schedule.Wipe:
+		err = each(members, (*Member).wipe)
+		return s.after(func() error { return each(members, func(m *Member) error { return m.restart(ctx) }) }), err
 	case schedule.Upgrade:
 		err = each(members, func(m *Member) error { return m.upgrade(ctx) })
 		return s.ended(func() {}), err

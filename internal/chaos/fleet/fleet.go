@@ -38,6 +38,8 @@ type Config struct {
 	Lawless bool
 	// Disks gives every gateway a small disk of its own, which can be full.
 	Disks bool
+	// Power gives every gateway a disk of its own that loses what it was not made to keep when its power fails.
+	Power bool
 	// Sessions is the strategy by which sessions are kept, "" for the default.
 	Sessions string
 	Seed     uint64               // of what lines lose
@@ -123,10 +125,8 @@ func (f *Fleet) place(ctx context.Context) error {
 			nodes = append(nodes, m.nodes...)
 		}
 		f.members = append(f.members, m)
-		if f.cfg.Disks {
-			if err := m.mount(); err != nil {
-				return err
-			}
+		if err := m.mount(ctx); err != nil {
+			return fmt.Errorf("disk of %s: %w", m.Name, err)
 		}
 	}
 	return each(nodes, func(n *node) error { return n.start(ctx, f.cfg) })

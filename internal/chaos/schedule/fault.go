@@ -23,6 +23,9 @@ const (
 	Hang   Kind = "hang"   // SIGSTOP of Count of the nodes beside From
 	Clock  Kind = "clock"  // From's wall clock goes wrong by Shift
 	Full   Kind = "full"   // From's disk is full
+	Power  Kind = "power"  // SIGKILL of From, and what its disk was not made to keep is gone; started again after For
+	Sync   Kind = "sync"   // From's disk keeps all that was written to it, as any does from time to time
+	Wipe   Kind = "wipe"   // SIGKILL of From, and its data are gone; started again after For
 	Rule   Kind = "rule"   // the master becomes To
 	Vote   Kind = "vote"   // To becomes a voter
 	Unvote Kind = "unvote" // To is one no more
@@ -68,9 +71,9 @@ func (f Fault) words() string {
 	from, to := side(f.From), side(f.To)
 	switch f.Kind {
 	case Cut:
-		return fmt.Sprintf("cut %s | %s", from, to)
+		return fmt.Sprintf("cut %s | %s", from, to) + f.during()
 	case OneWay:
-		return fmt.Sprintf("one way %s > %s", from, to)
+		return fmt.Sprintf("one way %s > %s", from, to) + f.during()
 	case Loss:
 		return fmt.Sprintf("loss %.0f %% %s | %s", 100*f.Loss, from, to)
 	case Flap:
@@ -90,6 +93,14 @@ func (f Fault) words() string {
 		return fmt.Sprintf("%s %s %s", f.Kind, from, f.For)
 	}
 	return fmt.Sprintf("%s %s", f.Kind, from)
+}
+
+// during is how long a fault lasts that has a time of its own.
+func (f Fault) during() string {
+	if f.For == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" for %s", f.For)
 }
 
 // Resolve puts names where the fault says Leader or Follower. Who is on both sides then is left out of To, or the

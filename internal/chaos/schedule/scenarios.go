@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/internal/chaos/history"
 	"github.com/quorate/quorate/strategies"
 	"github.com/quorate/quorate/strategies/configuredmaster"
 	"github.com/quorate/quorate/strategies/winnertakesall"
@@ -20,6 +21,8 @@ func Scenarios() map[string]Schedule {
 		"upgrade":     scenario(upgrades()...),
 		"rule-change": ruleChanges(),
 		"voters":      voterChanges(),
+		"power":       powerCuts(),
+		"wipe":        scenario(wipes()...),
 	}
 	for _, d := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
 		all[fmt.Sprintf("freeze-%.0fs", d.Seconds())] = scenario(freezes(d)...)
@@ -58,6 +61,26 @@ func clocks() (all []Episode) {
 func upgrades() (all []Episode) {
 	for _, g := range Voters(3) {
 		all = append(all, Episode{Faults: []Fault{{Kind: Upgrade, From: []string{g.Name}}}, Hold: 5 * time.Second, Safe: true})
+	}
+	return all
+}
+
+// powerCuts have each gateway lose its power, then most of them at once, then all, while sessions are kept that nobody
+// may lose.
+func powerCuts() Schedule {
+	var all []Episode
+	for _, who := range [][]string{{"gw-1"}, {"gw-2"}, {"gw-3"}, {Leader}, {"gw-1", "gw-2"}, {"gw-1", "gw-2", "gw-3"}} {
+		all = append(all, Episode{Faults: []Fault{{Kind: Power, From: who, For: 200 * time.Millisecond}}, Hold: 4 * time.Second})
+	}
+	s := scenario(all...)
+	s.Sessions = history.Quorum
+	return s
+}
+
+// wipes have each gateway come back without its data, as a new member.
+func wipes() (all []Episode) {
+	for _, g := range Voters(3) {
+		all = append(all, Episode{Faults: []Fault{{Kind: Wipe, From: []string{g.Name}, For: 200 * time.Millisecond}}, Hold: 5 * time.Second})
 	}
 	return all
 }

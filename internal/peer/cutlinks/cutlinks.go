@@ -50,6 +50,18 @@ func (n *Net) parted(a, b string) bool {
 	return n.cut(a, b)
 }
 
+// Streamed reports whether one of two gateways has dialed a stream to the other that nobody has cut.
+func (n *Net) Streamed(a, b string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, ends := range n.streams {
+		if ends == [2]string{a, b} || ends == [2]string{b, a} {
+			return true
+		}
+	}
+	return false
+}
+
 // Links are those of a gateway that others dial at an address. They have to be made before it serves.
 func (n *Net) Links(name, address string, p *peer.Peers) *Links {
 	n.mu.Lock()
