@@ -33,7 +33,7 @@ const (
 type reads struct {
 	mu   sync.Mutex
 	of   map[raft.ServerID]read
-	time atomic.Pointer[moment] // by the members' clocks
+	time atomic.Pointer[moment] // by the voters' clocks
 }
 
 type read struct {

@@ -8,7 +8,7 @@ import (
 )
 
 // Who may write hangs on no wall clock. What is forgotten does: keys, claims and records have an end. One machine whose
-// clock is set wrong must not have everybody forget, so a gateway takes the time for what its group's members say.
+// clock is set wrong must not have everybody forget, so a gateway takes the time for what the voters say.
 
 // clockHolds is how long what a member has said of its clock counts.
 const clockHolds = 5 * readsAgain
@@ -27,8 +27,8 @@ func momentOf(ms int64) moment {
 // at is what that clock shows at a time of the clock here.
 func (m moment) at(now time.Time) time.Time { return m.wall.Add(now.Sub(m.taken)) }
 
-// Clock returns the time by the clocks of the group's members: the middle one, or the earlier one of the middle two. agreed
-// is false until a majority of them was heard, this gateway's own among them; then it is this machine's clock.
+// Clock returns the time by the voters' clocks: the middle one, or the earlier one of the middle two. agreed is false until a
+// majority of them was heard; then it is this machine's clock. It is one atomic load and a reading of the clock.
 func (n *Node) Clock() (now time.Time, agreed bool) {
 	if m := n.reads.time.Load(); m != nil {
 		return m.at(time.Now()), true
@@ -36,12 +36,17 @@ func (n *Node) Clock() (now time.Time, agreed bool) {
 	return n.cfg.Wall(), n.cfg.Alone
 }
 
-// agree takes the time for what the members' clocks say, if enough of them are known. own is the clock here.
+// agree takes the time for what the voters' clocks say, if enough of them are known. own is the clock here.
 func (r *reads) agree(servers []raft.Server, me raft.ServerID, own moment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var clocks []time.Time
+	voters := 0
 	for _, s := range servers {
+		if s.Suffrage != raft.Voter {
+			continue
+		}
+		voters++
 		said := r.of[s.ID].clock
 		switch {
 		case s.ID == me:
@@ -50,7 +55,7 @@ func (r *reads) agree(servers []raft.Server, me raft.ServerID, own moment) {
 			clocks = append(clocks, said.at(own.taken))
 		}
 	}
-	if 2*len(clocks) <= len(servers) {
+	if 2*len(clocks) <= voters {
 		return
 	}
 	slices.SortFunc(clocks, time.Time.Compare)

@@ -44,6 +44,8 @@ func TestTimeIsTheMembers(t *testing.T) {
 		for i := range tc.silent {
 			servers = append(servers, raft.Server{ID: raft.ServerID(string(rune('x' + i)))})
 		}
+		servers = append(servers, raft.Server{ID: "n/1", Suffrage: raft.Nonvoter}, raft.Server{ID: "n/2", Suffrage: raft.Nonvoter})
+		r.said("n/1", nil, moment{now.Round(0).Add(9 * day), now}) // who has no vote has none in this either
 		r.agree(servers, "me/1", moment{now.Round(0).Add(tc.own), now})
 		m := r.time.Load()
 		if (m != nil) != tc.agreed {
