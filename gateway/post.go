@@ -192,7 +192,7 @@ func (g *Gateway) dispatchSession(w http.ResponseWriter, r *http.Request, p *poo
 		mcp.WriteAnswer(w, m.env.Method, a.refusal(), m.id())
 		return Overloaded, true
 	}
-	if outcome, served := g.serveInSession(sw, r, p, f, &m, sc, ok); !served || outcome != OK {
+	if outcome, served := g.serveInSession(sw, r, p, f, &m, sc); !served || outcome != OK {
 		return outcome, served
 	}
 	// What a move cost says nothing about how busy the pool is.
@@ -202,9 +202,14 @@ func (g *Gateway) dispatchSession(w http.ResponseWriter, r *http.Request, p *poo
 }
 
 // serveInSession has a session's call served, by the ledger if it has a key there. An outcome that is not OK is final.
-func (g *Gateway) serveInSession(sw *statusWriter, r *http.Request, p *pool, f *front, m *message, sc session.Call, here bool) (Outcome, bool) {
-	if !m.keyed || !here {
+// A session that has no node now is one all the same: it moves with this very call. One that is not here costs no intent,
+// and should it come in between, the call must not go out without one.
+func (g *Gateway) serveInSession(sw *statusWriter, r *http.Request, p *pool, f *front, m *message, sc session.Call) (Outcome, bool) {
+	switch {
+	case !m.keyed:
 		return OK, f.sessions.Serve(sw, r, sc)
+	case !f.sessions.Has(m.headers.Session):
+		return OK, f.sessions.Absent(sw)
 	}
 	served := true
 	outcome, _ := g.serveKeyed(sw, r, p, m, func(w http.ResponseWriter, r *http.Request, k *keyedCall) bool {

@@ -55,7 +55,7 @@ func (e *errand) relayed(ctx context.Context, to string) *http.Request {
 	u.Scheme, u.Host = "https", to
 	h := make(http.Header, len(e.r.Header)+1)
 	for name, values := range e.r.Header {
-		if !ownConnection(name) && !strings.HasPrefix(name, mcp.OwnPrefix) {
+		if !mcp.PerConnection(name) && !strings.HasPrefix(name, mcp.OwnPrefix) {
 			h[name] = values
 		}
 	}
@@ -71,16 +71,6 @@ func (e *errand) relayed(ctx context.Context, to string) *http.Request {
 		}
 	}
 	return m.WithContext(ctx)
-}
-
-// ownConnection reports a header field that belongs to the agent's connection, or was checked on it.
-func ownConnection(name string) bool {
-	switch name {
-	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Content-Length", "Expect", "Accept-Encoding", "Origin", "Host":
-		return true
-	}
-	return strings.HasPrefix(name, "Sec-Fetch-")
 }
 
 // broken decides what follows when no answer came. What may have run, and must not run twice, is not sent again.
@@ -124,7 +114,7 @@ func (e *errand) head(resp *http.Response) {
 	delete(h, mcp.HeaderAuthority)
 	for name, values := range resp.Header {
 		switch {
-		case ownConnection(name) && name != "Content-Length", name == mcp.HeaderSpilled:
+		case mcp.PerConnection(name) && name != "Content-Length", name == mcp.HeaderSpilled:
 		case name == "Vary":
 			h[name] = append(h[name], values...)
 		case !strings.HasPrefix(name, "Access-Control-"):

@@ -1,5 +1,7 @@
 package mcp
 
+import "strings"
+
 // Fields of Quorate's own, in canonical form. Requests carry them between gateways only: an agent's are
 // left out. Answers carry them to agents too.
 const (
@@ -65,3 +67,14 @@ const RefusedNoAuthority = "no_authority/"
 
 // RefusedOverloaded begins the value of HeaderRefused when there was too much to do.
 const RefusedOverloaded = "overloaded/"
+
+// PerConnection reports a header field, by its canonical name, that belongs to the agent's connection, or was checked on
+// it: it does not come along to another gateway.
+func PerConnection(name string) bool {
+	switch name {
+	case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Content-Length", "Expect", "Accept-Encoding", "Origin", "Host":
+		return true
+	}
+	return strings.HasPrefix(name, "Sec-Fetch-")
+}

@@ -191,7 +191,7 @@ func TestMint(t *testing.T) {
 
 // TestNobodyEntersWhatWasGivenAway: not even who had looked it up just before.
 func TestNobodyEntersWhatWasGivenAway(t *testing.T) {
-	s := &session{ctx: t.Context()}
+	s := &session{m: &Manager{}, ctx: t.Context()}
 	if !s.enter(nil) || s.release() {
 		t.Fatal("given away while somebody is in it")
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/quorate/quorate/gateway/mcp"
 	"github.com/quorate/quorate/gateway/retry"
@@ -114,6 +115,126 @@ func TestIdleSessionsExpire(t *testing.T) {
 			t.Errorf("%d sessions", m.Count())
 		}
 	})
+}
+
+// jumped is the moment now as it is read after somebody has set the wall clock: package time keeps whole seconds of it
+// above thirty bits of nanoseconds, beside the reading of the clock that nobody sets.
+func jumped(t *testing.T, now time.Time, by time.Duration) time.Time {
+	t.Helper()
+	then := now
+	*(*uint64)(unsafe.Pointer(&then)) += uint64(by/time.Second) << 30
+	if then.Sub(now) != 0 || then.Round(0).Sub(now.Round(0)) != by {
+		t.Fatal("package time keeps moments in another form by now")
+	}
+	return then
+}
+
+// Agents have been away as long as they have, whatever the wall clock is set to.
+func TestWallClockExpiresNobody(t *testing.T) {
+	n := &memoryNode{down: make(chan struct{})}
+	m := memoryManager(t, n)
+	id := request(t, m, n, "", opens).Header().Get("Mcp-Session-Id")
+	m.expire(jumped(t, time.Now(), 25*time.Hour))
+	if rec := request(t, m, n, id, pings); rec.Code != http.StatusOK {
+		t.Errorf("a day ahead: %d", rec.Code)
+	}
+	m.expire(jumped(t, time.Now().Add(31*time.Minute), -25*time.Hour))
+	if m.Count() != 0 {
+		t.Error("a day behind: an idle session stays")
+	}
+}
+
+// hangingNode does not answer calls of tools.
+type hangingNode struct {
+	*memoryNode
+	began chan struct{}
+}
+
+func (n hangingNode) Pick(exclude func(regions.NodeID) bool) (Node, bool) { return n, !exclude("m") }
+func (n hangingNode) Lookup(regions.NodeID) (Node, bool)                  { return n, true }
+
+func (n hangingNode) Do(ctx context.Context, r *upstream.Request) (*http.Response, error) {
+	if !bytes.Contains(r.Body, []byte(mcp.MethodToolsCall)) {
+		return n.memoryNode.Do(ctx, r)
+	}
+	n.began <- struct{}{}
+	<-ctx.Done()
+	return nil, &upstream.Error{Progress: upstream.Sent, Failure: upstream.Canceled, Err: ctx.Err()}
+}
+
+// An operator ends a session over a call: one that may have run, and must not run twice, is told so. To the agent the
+// session alone would look as if nothing had been done.
+func TestSessionEndedOverACall(t *testing.T) {
+	for class, want := range map[mcp.RetryClass]string{mcp.Once: `"code":-32070`, mcp.Hedge: "session not found"} {
+		n := hangingNode{&memoryNode{down: make(chan struct{})}, make(chan struct{})}
+		budget, err := retry.NewBudget(0.2, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := New(Config{Budget: budget, Logger: slog.New(slog.DiscardHandler), Current: func() Pool { return n }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		send := func(id, body string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+			r.Header.Set("Mcp-Session-Id", id)
+			env, err := mcp.Scan([]byte(body))
+			if err != nil {
+				t.Error(err)
+			}
+			rec := httptest.NewRecorder()
+			in := Call{Envelope: env, Body: []byte(body), Class: class, Pool: n, Header: r.Header}
+			if id == "" {
+				m.ServeInitialize(rec, r, in)
+			} else {
+				m.Serve(rec, r, in)
+			}
+			return rec
+		}
+		id := send("", opens).Header().Get("Mcp-Session-Id")
+		answered := make(chan string)
+		go func() {
+			answered <- send(id, `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"charge"}}`).Body.String()
+		}()
+		<-n.began
+		m.End(id)
+		if got := <-answered; !strings.Contains(got, want) {
+			t.Errorf("%s: %s", class, got)
+		}
+		if err := m.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A Last-Event-ID from anywhere else is refused, and takes the open stream from nobody.
+func TestForeignEventIDLeavesTheStreamAlone(t *testing.T) {
+	n := &memoryNode{down: make(chan struct{})}
+	m := memoryManager(t, n)
+	id := request(t, m, n, "", opens).Header().Get("Mcp-Session-Id")
+	v, _ := m.sessions.Load(id)
+	s := v.(*session)
+	st := s.streams.listen()
+	if err := st.message(t.Context(), []byte(`{"n":1}`)); err != nil {
+		t.Fatal(err)
+	}
+	rd := st.attachEnd()
+	for _, foreign := range []string{"somebody-else-1", s.hash + "-0-x", "-"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.Header.Set("Mcp-Session-Id", id)
+		r.Header.Set("Last-Event-Id", foreign)
+		rec := httptest.NewRecorder()
+		m.ServeStream(rec, r, n, r.Header)
+		if rec.Code != http.StatusBadRequest {
+			t.Errorf("%s: %d", foreign, rec.Code)
+		}
+		if err := st.message(t.Context(), []byte(`{"n":2}`)); err != nil {
+			t.Fatal(err)
+		}
+		if _, at := st.take(rd); at != ready {
+			t.Fatalf("after %s the reader before it is put off", foreign)
+		}
+	}
 }
 
 func TestMoveWithoutCredentialsWaitsForTheNextRequest(t *testing.T) {

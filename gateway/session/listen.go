@@ -32,16 +32,19 @@ func (m *Manager) ServeStream(w http.ResponseWriter, r *http.Request, pool Pool,
 // an agent that waits for events which never come has no way to find out.
 func (s *session) serveResume(w http.ResponseWriter, r *http.Request, id string) {
 	pos, ok := parseEventID(s.hash, id)
-	if ok && pos.last {
+	switch {
+	case !ok: // before a stream is looked for: its reader would have been put off for nobody
+		refuseResume(w)
+		return
+	case pos.last:
 		http.Error(w, "the stream has ended", http.StatusMethodNotAllowed) // the one answer after which nobody asks again
 		return
-	}
-	if ok && s.streams.before(pos) {
+	case s.streams.before(pos):
 		s.serveBefore(w, r, pos)
 		return
 	}
 	st, rd, kept := s.streams.resume(pos)
-	if !ok || !kept {
+	if !kept {
 		refuseResume(w)
 		return
 	}

@@ -73,6 +73,7 @@ type Manager struct {
 	cfg      Config
 	hooks    Hooks
 	log      *slog.Logger
+	began    time.Time
 	awaited  sync.Map // id → chan struct{}, closed when the session is there; see overtaken
 	sessions sync.Map // id → *session. Nothing is kept here of a deleted one; whether another gateway has it the keeper knows.
 	looks    sync.Map // id → *locating
@@ -97,7 +98,7 @@ func New(cfg Config) (*Manager, error) {
 	if err := cfg.withDefaults(); err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg, hooks: cfg.Hooks, moves: make(chan struct{}, maxMoves)}
+	m := &Manager{cfg: cfg, hooks: cfg.Hooks, began: time.Now(), moves: make(chan struct{}, maxMoves)}
 	m.log = cfg.Logger.With("service", cfg.Service)
 	m.buffers.New = func() any { b := make([]byte, copyBuffer); return &b }
 	m.ctx, m.cancel = context.WithCancelCause(context.Background())
@@ -105,6 +106,10 @@ func New(cfg Config) (*Manager, error) {
 	m.work(m.sweep)
 	return m, nil
 }
+
+// now is a moment in nanoseconds since the manager began, by the clock that nobody sets: a wall clock that is put
+// forward must not make every agent one that has been away.
+func (m *Manager) now(t time.Time) int64 { return int64(t.Sub(m.began)) }
 
 // Count returns the number of sessions.
 func (m *Manager) Count() int { return int(m.count.Load()) }

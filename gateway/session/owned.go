@@ -40,11 +40,23 @@ func (m *Manager) lookup(w http.ResponseWriter, r *http.Request, agent http.Head
 			return s, false
 		}
 	}
+	return nil, m.Absent(w)
+}
+
+// Has reports whether the session is here, on a node or not, and whoever owns it. It is called on the request path.
+func (m *Manager) Has(id string) bool {
+	_, ok := m.sessions.Load(id)
+	return ok
+}
+
+// Absent answers a request of a session that is not here, if nobody else could know it; else it reports false, with
+// nothing written.
+func (m *Manager) Absent(w http.ResponseWriter) bool {
 	if m.cfg.Keeper == nil {
 		NotFound(w)
-		return nil, true
+		return true
 	}
-	return nil, false
+	return false
 }
 
 // Allow implements upstream.Permit: a write goes out only while the session is this gateway's, too.

@@ -86,7 +86,7 @@ func (m *Manager) restored(id string, life uint64, c *contents, a *adopted, agen
 	s.recall(a)
 	s.streams.begin(newEpoch())
 	s.own(life)
-	s.used.Store(time.Now().UnixNano())
+	s.used.Store(m.now(time.Now()))
 	s.pin = s.pinOf(c)
 	s.told.state, s.told.waited = s.state(), true
 	s.told.state.listens = a.listens

@@ -38,7 +38,7 @@ type session struct {
 	streams streams
 
 	agent    atomic.Pointer[http.Header] // of the agent's latest request; a secret, in memory only
-	used     atomic.Int64                // Unix nanoseconds of the latest sign of the agent
+	used     atomic.Int64                // of the latest sign of the agent; see Manager.now
 	present  atomic.Int64                // requests of the agent that are open now; below 0: it was given away
 	numbered atomic.Uint64               // the gateway's own requests
 	leaving  atomic.Bool                 // its node is being told that it ends: no move any more
@@ -63,12 +63,12 @@ func (s *session) enter(h http.Header) bool {
 		return false
 	}
 	s.agent.Store(&h)
-	s.used.Store(time.Now().UnixNano())
+	s.used.Store(s.m.now(time.Now()))
 	return true
 }
 
 func (s *session) exit() {
-	s.used.Store(time.Now().UnixNano())
+	s.used.Store(s.m.now(time.Now()))
 	s.present.Add(-1)
 }
 
@@ -82,7 +82,7 @@ func (s *session) credentials() http.Header {
 
 // idle reports whether the agent has been away for longer than bound.
 func (s *session) idle(now time.Time, bound time.Duration) bool {
-	return s.present.Load() <= 0 && now.Sub(time.Unix(0, s.used.Load())) > bound
+	return s.present.Load() <= 0 && time.Duration(s.m.now(now)-s.used.Load()) > bound
 }
 
 // begin registers a call, unless there are too many.

@@ -129,18 +129,20 @@ func (c *call) decision(f *fault) retry.In {
 	return in
 }
 
-// ended is what a call is told whose session is over.
+// ended is what a call is told whose session is over. What may have run, and must not run twice, is not told by the
+// session's end alone, but to the agent that has ended it: it would begin another, and call again.
 func (c *call) ended() error {
 	err := c.s.over()
-	if c.seen > 0 && c.class == mcp.Once {
-		switch {
-		case errors.Is(err, errShutdown):
-			c.s.m.hooks.Unknown()
-			return mcp.OutcomeUnknown("shutdown")
-		case errors.Is(err, ErrTaken):
-			c.s.m.hooks.Unknown()
-			return mcp.OutcomeUnknown("session_moved")
-		}
+	if c.seen == 0 || c.class != mcp.Once || errors.Is(err, errDeleted) {
+		return err
 	}
-	return err
+	reason := "session_lost"
+	switch {
+	case errors.Is(err, errShutdown):
+		reason = "shutdown"
+	case errors.Is(err, ErrTaken):
+		reason = "session_moved"
+	}
+	c.s.m.hooks.Unknown()
+	return mcp.OutcomeUnknown(reason)
 }

@@ -64,3 +64,17 @@ func TestRegionProblems(t *testing.T) {
 		})
 	}
 }
+
+// Who calls must be known by the same value at every gateway: another one is not sent what belongs to a connection.
+func TestIdentityHeaderComesAlong(t *testing.T) {
+	for name, want := range map[string]string{
+		"Authorization": "", "X-Account": "", "proxy-authorization": "does not come along", "Host": "does not come along", "origin": "does not come along",
+		"Sec-Fetch-Site": "does not come along", "Quorate-Relay": "does not come along", "a b": "is not a header field",
+	} {
+		text := head + strings.Replace(tail, "path: /mcp", "path: /mcp\n    ledger: {identity_header: \""+name+"\"}", 1)
+		_, err := Load(write(t, "quorate.yaml", text), nil)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", name, err, want)
+		}
+	}
+}

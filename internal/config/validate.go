@@ -3,8 +3,11 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
+
+	"github.com/quorate/quorate/gateway/mcp"
 )
 
 // check reports what single keys cannot show: what contradicts, repeats or leaves a door open.
@@ -104,8 +107,12 @@ func (s *Service) check(r *report, at string) {
 	for i, route := range s.Routes {
 		route.Match.check(r, fmt.Sprintf("%s.routes[%d].match", at, i))
 	}
-	if name := s.Ledger.IdentityHeader; name != "" && !isToken(name) {
+	switch name := http.CanonicalHeaderKey(s.Ledger.IdentityHeader); {
+	case name != "" && !isToken(name):
 		r.add(at+".ledger.identity_header", show(name)+" is not a header field", "a name such as Authorization")
+	case mcp.PerConnection(name) || strings.HasPrefix(name, mcp.OwnPrefix):
+		r.add(at+".ledger.identity_header", show(name)+" does not come along to the gateway that owns a session, where all callers would be one",
+			"one that does, such as Authorization")
 	}
 }
 

@@ -92,6 +92,8 @@ type Config struct {
 	// Expired reports whether the lifetime of a record is over for good, as its name tells: the leader then forgets who
 	// claimed it. It must not block; nil: claims are kept for ever.
 	Expired func(record string, now time.Time) bool
+	// Wall is this machine's wall clock, which the others are told; default time.Now.
+	Wall func() time.Time
 	// Logger is required.
 	Logger *slog.Logger
 }
@@ -116,6 +118,9 @@ func (c *Config) check() error {
 	}
 	if len(c.Expect) == 0 && c.Alone {
 		c.Expect = []string{c.Gateway}
+	}
+	if c.Wall == nil {
+		c.Wall = time.Now
 	}
 	if c.Event == nil {
 		c.Event = func(string, string, string) {}

@@ -29,8 +29,8 @@ func (n *Node) forgetting(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		if n.leading() {
-			if err := n.forget(ctx, time.Now()); err != nil {
+		if now, sure := n.Clock(); sure && n.leading() {
+			if err := n.forget(ctx, now); err != nil {
 				n.log.Debug("control group: claims that are over are kept for another while", "cause", err.Error())
 			}
 		}

@@ -38,7 +38,8 @@ type fleet struct {
 	expect  []string
 	address map[string]string
 	net     *cutlinks.Net
-	master  string // not "": configured_master
+	master  string                   // not "": configured_master
+	ahead   map[string]time.Duration // wall clocks that are wrong
 	mu      sync.Mutex
 	members map[string]*member
 }
@@ -172,6 +173,7 @@ func (f *fleet) start(name string, role strategies.Role) *member {
 	m.node, err = control.Open(control.Config{
 		Gateway: name, Region: region(name), Role: role, Expect: f.expect, Address: f.address[name], Dir: f.store(name), Links: links,
 		Rules: rulebook.Rulebook{}, Ask: f.ask, Parts: map[string]control.Part{"counter": m.log}, Logger: logger,
+		Wall: func() time.Time { return time.Now().Add(f.ahead[name]) },
 		Ended: func(l authority.Life) {
 			m.mu.Lock()
 			defer m.mu.Unlock()

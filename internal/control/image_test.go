@@ -132,15 +132,15 @@ func TestReads(t *testing.T) {
 	}
 	want("at first", 2, 2)
 	want("at once again", 2, 0)
-	r.said("b/1", []string{"claims"})
-	r.said("c/1", nil) // of an older release
+	r.said("b/1", []string{"claims"}, moment{})
+	r.said("c/1", nil, moment{}) // of an older release
 	now = now.Add(readsMissing)
 	want("one is older", 1, 1)
-	r.said("c/1", []string{"claims", "other"})
+	r.said("c/1", []string{"claims", "other"}, moment{})
 	want("all do", 0, 0)
 	now = now.Add(readsAgain)
 	want("after a while, though nobody answers", 0, 2)
-	r.said("b/1", nil)
+	r.said("b/1", nil, moment{})
 	want("one went back", 1, 0)
 	servers = servers[:1]
 	want("it is a member no more", 0, 0)

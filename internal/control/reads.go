@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
@@ -30,13 +31,15 @@ const (
 
 // reads is what the members have said that they read.
 type reads struct {
-	mu sync.Mutex
-	of map[raft.ServerID]read
+	mu   sync.Mutex
+	of   map[raft.ServerID]read
+	time atomic.Pointer[moment] // by the voters' clocks
 }
 
 type read struct {
 	names []string // sorted
 	asked time.Time
+	clock moment // its own; zero: it has not said
 }
 
 // readsHere returns the kinds of commands and the parts that this release applies.
@@ -104,11 +107,11 @@ func (r *reads) due(servers []raft.Server, lacking []raft.ServerID, me raft.Serv
 }
 
 // said takes in what a member answered.
-func (r *reads) said(id raft.ServerID, names []string) {
+func (r *reads) said(id raft.ServerID, names []string, clock moment) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.of[id]
-	e.names = names[:min(len(names), maxReads)]
+	e.names, e.clock = names[:min(len(names), maxReads)], clock
 	r.of[id] = e
 }
 
@@ -128,11 +131,12 @@ func (n *Node) askReads(ctx context.Context, names []string) {
 			defer func() { <-room }()
 			var s Self
 			if n.call(ctx, nameOf(id), "self", struct{}{}, &s) == nil && idOf(authority.VoterID{Name: s.Gateway, Store: s.Store}) == id {
-				n.reads.said(id, s.Reads)
+				n.reads.said(id, s.Reads, momentOf(s.Now))
 			}
 		})
 	}
 	asked.Wait()
+	n.reads.agree(servers, idOf(n.me()), moment{n.cfg.Wall().Round(0), time.Now()})
 }
 
 // reading keeps what is known of the members fresh: a claim cannot wait for them to be asked.

@@ -203,6 +203,8 @@ type Self struct {
 	Version uint64    `json:"rule_version"`
 	// Reads are the kinds of commands and the parts that its release applies, sorted.
 	Reads []string `json:"reads,omitempty"`
+	// Now is its wall clock, Unix milliseconds; 0: its release does not say.
+	Now int64 `json:"now,omitempty"`
 }
 
 func (n *Node) self() Self {
@@ -211,7 +213,7 @@ func (n *Node) self() Self {
 		Gateway: n.cfg.Gateway, Region: n.cfg.Region, Store: id.Store, Role: n.cfg.Role.String(), Address: n.cfg.Address,
 		Cluster: id.Cluster, Epoch: id.Epoch, Forcer: id.Forcer, Founded: id.Founded, Expect: slices.Sorted(slices.Values(n.cfg.Expect)), Leader: n.leader(), Gate: n.lease.Allow() && !n.witness(),
 		Version: n.driver.version.Load(), Entry: n.fsm.read().index, Build: n.cfg.Build,
-		Reads: n.readsHere(),
+		Reads: n.readsHere(), Now: n.cfg.Wall().UnixMilli(),
 	}
 	if r := n.current(); r != nil {
 		s.Applied, s.Commit = r.AppliedIndex(), r.CommitIndex()

@@ -83,8 +83,29 @@ func (d *documents) set() *settings.Set {
 // effective is the configuration that a file and a set of documents make, and what of the documents does not fit.
 func (d *documents) effective(file *config.Config, set *settings.Set, running *config.Config) (*config.Config, []config.Misfit) {
 	fit, misfits := d.read(set)
-	next, more := file.With(fit, running)
+	next, more := with(file, fit, running)
 	return next, append(misfits, more...)
+}
+
+// with is the configuration of a file and the documents that fit it here. One whose replication strategy this machine
+// cannot run, such as one whose program is not installed, fits no more than one that contradicts the file.
+func with(file *config.Config, fit []config.Document, running *config.Config) (*config.Config, []config.Misfit) {
+	next, misfits := file.With(fit, running)
+	if runs(next) == nil || runs(file) != nil {
+		return next, misfits
+	}
+	var left []config.Misfit
+	fit = slices.DeleteFunc(slices.Clone(fit), func(d config.Document) bool {
+		alone, _ := file.With([]config.Document{d}, running)
+		err := runs(alone)
+		if err != nil {
+			left = append(left, config.Misfit{Kind: d.Kind, Name: d.Name, Problems: config.Problems{
+				{File: string(d.Kind) + "/" + d.Name, Line: 1, Key: "document", What: "cannot run on this gateway's machine: " + err.Error(), Write: "a strategy that can, or install its program there and have the gateway reload"}}})
+		}
+		return err != nil
+	})
+	next, misfits = file.With(fit, running)
+	return next, append(left, misfits...)
 }
 
 // read decodes the documents of a set. What was read before is remembered: sets differ by few documents.

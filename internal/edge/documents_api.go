@@ -143,13 +143,13 @@ func (a settingsAPI) fits(c admin.SettingChange, d *config.Document) error {
 	docs := a.e.documents
 	file, running, set := docs.file.Load(), a.e.cfg.Load(), docs.set()
 	all, _ := docs.read(set)
-	_, before := file.With(all, running)
+	_, before := with(file, all, running)
 	all = slices.DeleteFunc(all, func(o config.Document) bool { return o.Kind == c.Kind && o.Name == c.Name })
 	if d != nil {
 		d.Created = cmp.Or(d.Created, set.Revision()+1)
 		all = append(all, *d)
 	}
-	_, after := file.With(all, running)
+	_, after := with(file, all, running)
 	for _, m := range after {
 		switch {
 		case m.Kind == c.Kind && m.Name == c.Name && m.Restart:

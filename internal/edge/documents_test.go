@@ -16,6 +16,7 @@ import (
 
 	"github.com/quorate/quorate/internal/authority"
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/keeper"
 	"github.com/quorate/quorate/internal/logbook"
 	"github.com/quorate/quorate/internal/regional"
 	"github.com/quorate/quorate/internal/settings"
@@ -290,6 +291,34 @@ func TestFilesWinOverSettings(t *testing.T) {
 	b.wants(t, "DELETE", "/v1/services/extra", "", 204, "")
 	if err := b.Reload(b.write(t, node, "data_dir: elsewhere\n")); err == nil {
 		t.Error("a file that needs a restart is taken")
+	}
+}
+
+// A strategy that this machine cannot run is left out here, and costs the gateway nothing else.
+func TestStrategiesThatCannotRunHereAreLeftOut(t *testing.T) {
+	_, node := newServer(t)
+	t.Setenv("PATH", t.TempDir()) // where its program is not
+	m := (&groupLog{}).joins(t, node, "")
+	const document = `{"strategy":"jetstream","plugin":{"settings":{"urls":["nats://127.0.0.1:1"]}}}`
+	m.wants(t, "PUT", "/v1/strategies/replication", document, 400, "quorate-jetstream is neither beside")
+	d, err := config.ParseDocument(settings.Strategies, config.ReplicationStrategy, []byte(document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := settings.Put(settings.Strategies, config.ReplicationStrategy, d.Body, settings.Condition{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := m.Propose(t.Context(), settings.PartName, command); err != nil { // by a gateway that has the program
+		t.Fatal(err)
+	}
+	m.wants(t, "PUT", "/v1/services/extra", at("/extra", node, ""), 201, `"in_force":true`)
+	m.wants(t, "GET", "/v1/status", "", 200, `"skipped":[{"kind":"strategies","name":"replication"`)
+	if !m.serves(t, "/extra") || m.sessions.plans.ofKeeper("tools").Class != keeper.Async {
+		t.Error("what came after it is not followed, or it is")
+	}
+	if err := m.Reload(m.write(t, node, "")); err != nil || !m.serves(t, "/extra") {
+		t.Errorf("the file is not read any more: %v", err)
 	}
 }
 

@@ -285,6 +285,9 @@ func (e *Edge) apply(cfg *config.Config) error {
 	if err := config.CheckReload(e.cfg.Load(), cfg); err != nil {
 		return err
 	}
+	if err := runs(cfg); err != nil {
+		return fmt.Errorf("edge: reload: %w", err)
+	}
 	r := reloading{cfg: cfg, result: make(chan error, 1)}
 	select {
 	case e.reload <- r:

@@ -120,7 +120,7 @@ func (e *Edge) openKeeper(cfg *config.Config) error {
 	}
 	c := keeper.Config{
 		Gateway: cfg.Name, Authority: claims{e.gate.node}, Store: k.store, Committed: e.committed, Key: k.key.Key,
-		Plan: k.plans.ofKeeper, Label: e.cluster, Event: e.events.Add, Logger: e.log,
+		Plan: k.plans.ofKeeper, Label: e.cluster, Clock: e.clock, Event: e.events.Add, Logger: e.log,
 	}
 	if cfg.Controlled() {
 		c.Links = ways{e.links}
@@ -139,7 +139,7 @@ func (e *Edge) openKeeper(cfg *config.Config) error {
 func (e *Edge) storeConfig(cfg *config.Config) replica.Config {
 	c := replica.Config{
 		Gateway: cfg.Name, Region: cfg.Region, Places: e.places, Plan: e.sessions.plans.ofStore, Label: e.cluster,
-		MaxRecord: int(cfg.Replication.MaxRecord), Event: e.events.Add, Logger: e.log,
+		MaxRecord: int(cfg.Replication.MaxRecord), Clock: e.clock, Event: e.events.Add, Logger: e.log,
 		Superseded: func(old replica.Outranked, ballot uint64, by string) {
 			select {
 			case <-e.sessions.open:
@@ -197,7 +197,11 @@ func (e *Edge) forgetRecords(ctx context.Context) {
 		if e.gate.node.Leader() != e.cfg.Load().Name {
 			continue
 		}
-		if err := e.sessions.client.Expire(ctx, time.Now().Add(-slack)); err != nil {
+		now, sure := e.clock()
+		if !sure {
+			continue
+		}
+		if err := e.sessions.client.Expire(ctx, now.Add(-slack)); err != nil {
 			e.log.Debug("records that are over are not forgotten yet", "cause", err.Error())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/quorate/quorate/internal/authority"
 	"github.com/quorate/quorate/internal/control"
@@ -26,11 +27,15 @@ func (e *Edge) openLedger() (err error) {
 		Life:    func() authority.Life { return e.gate.node.Life() },
 		Ended:   func(l authority.Life) bool { return e.gate.node.Ended(l) },
 		Ready:   func(ctx context.Context) bool { return e.gate.node.AllRead(ctx, ledger.PartName) },
+		Clock:   e.clock,
 		Logger:  e.log,
 	})
 	e.keys = k
 	return err
 }
+
+// clock is what the fleet takes the time for, and whether it has agreed on that.
+func (e *Edge) clock() (time.Time, bool) { return e.gate.node.Clock() }
 
 // proposeKeys has the group agree on a command of the ledger.
 func (e *Edge) proposeKeys(ctx context.Context, command []byte) ([]byte, error) {

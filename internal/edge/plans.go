@@ -55,6 +55,14 @@ func (p *plans) open(e *Edge, cfg *config.Config) (err error) {
 	return err
 }
 
+// runs returns why the replication strategies of a configuration cannot run on this machine, nil if they can.
+func runs(cfg *config.Config) error {
+	if isWitness(cfg) {
+		return nil
+	}
+	return planner.Check(planner.Config{Gateway: cfg.Name, Region: cfg.Region}, planned(cfg))
+}
+
 // follow has the strategies of another configuration asked.
 func (p *plans) follow(cfg *config.Config) error {
 	p.take(cfg)

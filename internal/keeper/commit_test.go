@@ -52,3 +52,34 @@ func TestWhoIsToldOfTheTail(t *testing.T) {
 		}
 	}
 }
+
+// A state that has no room does not take the one with it that waits since before: its agent was told that it may have
+// been kept, and the next one must not be numbered as if it had never been.
+func TestWhatWaitsOutlivesAStateWithoutRoom(t *testing.T) {
+	for name, tc := range map[string]struct {
+		err   error
+		waits bool
+	}{
+		"full":      {replica.ErrFull, true},
+		"too large": {replica.ErrTooLarge, true},
+		"agreed":    {nil, false},
+		"taken":     {replica.ErrStale, false},
+	} {
+		world := closing{open: true, err: ErrNoQuorum}
+		k := &Keeper{cfg: Config{Authority: &world}}
+		k.pending.work = make(chan struct{}, 1)
+		first := replica.Record{Key: replica.Key{Kind: replica.Session, ID: "s"}, Version: 4}
+		if err := k.commit(t.Context(), &world, first, session.Change, true); !errors.Is(err, ErrNoQuorum) {
+			t.Fatal(err)
+		}
+		world.err = tc.err
+		second := first
+		second.Version = 5
+		if err := k.commit(t.Context(), &world, second, session.Change, true); !errors.Is(err, tc.err) {
+			t.Fatal(err)
+		}
+		if _, waits := k.pending.get(first.Key); waits != tc.waits {
+			t.Errorf("%s: what waits since before still does: %t, want %t", name, waits, tc.waits)
+		}
+	}
+}

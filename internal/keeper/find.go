@@ -64,7 +64,7 @@ func (k *Keeper) Find(ctx context.Context, service, id string) (session.Found, e
 		return session.Found{}, nil
 	}
 	sid, err := sessionid.Parse(key, id)
-	if err != nil || sid.Over(time.Now()) {
+	if err != nil || sid.Over(k.now()) {
 		return session.Found{}, nil //nolint:nilerr // a forged id is nobody's
 	}
 	f := &finding{k: k, id: sid, text: id, service: service}
@@ -104,7 +104,7 @@ func (f *finding) nobody() session.Found {
 // look takes in how things stand.
 func (f *finding) look() {
 	a := f.k.cfg.Authority
-	s := situation{Me: a.Life(), Gate: a.Allow(), Owner: a.Owner(f.record, f.id.Minter), Over: f.id.Over(time.Now())}
+	s := situation{Me: a.Life(), Gate: a.Allow(), Owner: a.Owner(f.record, f.id.Minter), Over: f.id.Over(f.k.now())}
 	s.Ended = a.Ended(s.Owner.Owner)
 	direct := f.k.up(s.Owner.Owner.Gateway)
 	s.Up = direct || f.k.Third(s.Owner.Owner.Gateway) != ""

@@ -50,9 +50,10 @@ func (k *Keeper) learn(ctx context.Context) {
 }
 
 func (k *Keeper) keepHandle(ctx context.Context, h handle) {
+	now, _ := k.cfg.Clock()
 	r := replica.Record{
 		Key: handleKey(k.cfg.Key(), h.service, h.text), Service: h.service, Owner: k.cfg.Gateway, Version: 1,
-		Until: time.Now().Add(sessionid.Lifetime).Unix(), Contents: []byte(h.place),
+		Until: now.Add(sessionid.Lifetime).Unix(), Contents: []byte(h.place),
 	}
 	if _, known := k.cfg.Store.Get(r.Key); known {
 		return // a handle never moves

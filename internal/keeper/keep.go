@@ -116,8 +116,11 @@ func (k *Keeper) commit(ctx context.Context, c Committed, r replica.Record, how 
 		return ErrNoQuorum
 	}
 	err := c.Put(ctx, r)
-	if !errors.Is(err, ErrNoQuorum) {
+	switch {
+	case err == nil, errors.Is(err, replica.ErrStale):
 		k.pending.forget(r.Key, r.Ballot)
+		return err
+	case !errors.Is(err, ErrNoQuorum): // this state is kept nowhere; what waits since before may have been seen, and still has to be
 		return err
 	}
 	if full := k.pending.add(r); full != nil { // it may be committed: asking again under the same version is safe

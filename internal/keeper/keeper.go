@@ -98,6 +98,9 @@ type Config struct {
 	Key       func() []byte // the fleet's; nil until it is known
 	Plan      func(service string) Plan
 	Label     func() string // of the cluster and its generation; nil: ""
+	// Clock tells the wall clock's time, which ids carry, and whether that is sure: while it is not, no id is over. nil: this
+	// machine's, and it is.
+	Clock func() (now time.Time, sure bool)
 	// Event is told what operators want to know; it must not block. nil: nobody asks.
 	Event  func(kind, gateway, text string)
 	Logger *slog.Logger
@@ -112,6 +115,9 @@ func (c *Config) check() error {
 	}
 	if c.Label == nil {
 		c.Label = func() string { return "" }
+	}
+	if c.Clock == nil {
+		c.Clock = func() (time.Time, bool) { return time.Now(), true }
 	}
 	if c.Event == nil {
 		c.Event = func(string, string, string) {}
@@ -181,11 +187,20 @@ func (k *Keeper) Life() uint64 { return uint64(k.cfg.Authority.Life().Incarnatio
 func (k *Keeper) Mint() (id string, life uint64) {
 	key, me := k.cfg.Key(), k.cfg.Authority.Life()
 	if key != nil && me.Incarnation != 0 {
-		if id, err := sessionid.New(me, time.Now()); err == nil {
+		now, _ := k.cfg.Clock()
+		if id, err := sessionid.New(me, now); err == nil {
 			return id.Sign(key), uint64(me.Incarnation)
 		}
 	}
 	return own(), 0
+}
+
+// now is what ids are held against; none is over at the zero time.
+func (k *Keeper) now() time.Time {
+	if now, sure := k.cfg.Clock(); sure {
+		return now
+	}
+	return time.Time{}
 }
 
 // ownBytes is the random part of an id that names nobody.
@@ -235,7 +250,7 @@ func (k *Keeper) watch(ctx context.Context) {
 			k.note()
 		}
 		if n%tidyEvery == 0 {
-			k.released.forget(k.cfg.Authority)
+			k.released.forget(k.cfg.Authority, k.now())
 			if former {
 				k.yield()
 			}

@@ -109,8 +109,11 @@ func (k *Keeper) question(ctx context.Context, gateway, what string, in, out any
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("keeper: %s at %s: %s: %w", what, gateway, resp.Status, err)
+	switch {
+	case err != nil:
+		return fmt.Errorf("keeper: %s at %s: %w", what, gateway, err)
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("keeper: %s at %s: %s: %.200s", what, gateway, resp.Status, strings.TrimSpace(string(answer)))
 	}
 	return wrapped(what, json.Unmarshal(answer, out))
 }

@@ -64,7 +64,7 @@ func (r *released) takeBack(record string) {
 }
 
 // forget drops what has been claimed since.
-func (r *released) forget(a Authority) {
+func (r *released) forget(a Authority, now time.Time) {
 	r.mu.Lock()
 	all := make(map[string]authority.Index, len(r.all))
 	for record, ballot := range r.all {
@@ -73,7 +73,7 @@ func (r *released) forget(a Authority) {
 	r.mu.Unlock()
 	for record, ballot := range all {
 		id, err := sessionid.ParseRecord(record)
-		if err != nil || a.Owner(record, id.Minter).Ballot > ballot || id.Over(time.Now()) {
+		if err != nil || a.Owner(record, id.Minter).Ballot > ballot || id.Over(now) {
 			r.takeBack(record)
 		}
 	}

@@ -140,7 +140,7 @@ func (k *Keeper) copies(s *Sight, r replica.Record) {
 // Owners counts the sessions that this gateway owns or holds copies of, by the gateway that owns them; "" stands for
 // those whose owner's life is over and which nobody has claimed yet.
 func (k *Keeper) Owners() map[string]int {
-	now := time.Now()
+	now := k.now()
 	all := map[string]int{}
 	var ids []sessionid.ID
 	k.cfg.Store.Each(func(r replica.Record) bool {

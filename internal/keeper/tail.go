@@ -57,7 +57,7 @@ func (k *Keeper) tail(ctx context.Context, before authority.Life) error {
 // alone lists the states of this gateway's own that no other is known to have.
 func (k *Keeper) alone() []change {
 	var all []change
-	now := time.Now()
+	now := k.now()
 	add := func(r replica.Record, changes uint64) {
 		if id, err := sessionid.ParseRecord(r.ID); err == nil && changes > 0 && !id.Over(now) {
 			all = append(all, change{r, id, changes})

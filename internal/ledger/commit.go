@@ -191,7 +191,8 @@ func (l *Ledger) putBack(wishes []*wish) {
 // propose has one command committed and tells everybody. After an error nobody was told, and all of it has to be
 // proposed again.
 func (l *Ledger) propose(batch uint64, wishes []*wish) error {
-	c := command{Format: commandFormat, From: l.cfg.Life(), Batch: batch, At: time.Now().Unix()}
+	now, _ := l.cfg.Clock()
+	c := command{Format: commandFormat, From: l.cfg.Life(), Batch: batch, At: max(now.Unix(), 0)}
 	if c.From.Incarnation == 0 {
 		return ErrNoQuorum
 	}

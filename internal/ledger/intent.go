@@ -81,7 +81,8 @@ func (l *Ledger) begin(ctx context.Context, scope Scope, c *Call) (Begun, error)
 	l.own(in.attempt)
 	short, cancel := context.WithTimeout(ctx, proposeFor)
 	defer cancel()
-	v, err := l.ask(short, item{Op: opIntent, Scope: scope[:], Attempt: in.attempt, Digest: c.Digest[:], Until: time.Now().Add(c.Retention).Unix()})
+	now, _ := l.cfg.Clock()
+	v, err := l.ask(short, item{Op: opIntent, Scope: scope[:], Attempt: in.attempt, Digest: c.Digest[:], Until: now.Add(c.Retention).Unix()})
 	if err == nil && v == done {
 		return Begun{Intent: in}, nil
 	}

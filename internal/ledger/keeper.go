@@ -25,7 +25,10 @@ type Config struct {
 	// Ended reports whether a life has ended, by what is applied here.
 	Ended func(authority.Life) bool
 	// Ready reports whether every member of the group knows the part; nil: they do.
-	Ready    func(context.Context) bool
+	Ready func(context.Context) bool
+	// Clock tells the wall clock's time, until which keys are remembered, and whether that is sure: while it is not, none is
+	// forgotten. nil: this machine's, and it is.
+	Clock    func() (now time.Time, sure bool)
 	Patience time.Duration // for an outcome to be committed before the agent is answered; default 2 s
 	Sweep    time.Duration // between two looks for what has expired; default 1 min
 	Logger   *slog.Logger
@@ -54,6 +57,9 @@ func New(cfg Config) (*Ledger, error) {
 	}
 	if cfg.Ready == nil {
 		cfg.Ready = func(context.Context) bool { return true }
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = func() (time.Time, bool) { return time.Now(), true }
 	}
 	if cfg.Patience == 0 {
 		cfg.Patience = 2 * time.Second
@@ -95,7 +101,7 @@ func (l *Ledger) sweep() {
 			return
 		case <-tick.C:
 		}
-		if !l.cfg.Part.expired(time.Now().Unix()) {
+		if now, sure := l.cfg.Clock(); !sure || !l.cfg.Part.expired(now.Unix()) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.Sweep)

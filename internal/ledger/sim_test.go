@@ -372,7 +372,7 @@ func TestKeysRunAtMostOnce(t *testing.T) {
 func TestSimulationFindsFlaws(t *testing.T) {
 	for _, f := range []flaw{tooFree, takeOver, noIntent} {
 		found := uint64(0)
-		for seed := uint64(1); seed <= 60 && found == 0; seed++ {
+		for seed := uint64(1); seed <= 400 && found == 0; seed++ {
 			if twice, _ := simulate(t, seed, f); twice > 0 {
 				found = seed
 			}

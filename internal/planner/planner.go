@@ -86,11 +86,11 @@ func New(cfg Config, services []Service) (*Planner, error) {
 // answered, unless the strategy is built in, which holds at once. On an error, that of a strategy's configuration,
 // nothing changes.
 func (p *Planner) Use(services []Service) error {
+	if err := Check(p.cfg, services); err != nil {
+		return err
+	}
 	next := make(map[string]*entry, len(services))
 	for _, s := range services {
-		if err := s.check(p.cfg); err != nil {
-			return fmt.Errorf("planner: service %s: %w", s.Name, err)
-		}
 		next[s.Name] = &entry{service: s, wanted: s.first()}
 	}
 	p.mu.Lock()
@@ -101,6 +101,16 @@ func (p *Planner) Use(services []Service) error {
 	p.publish()
 	p.mu.Unlock()
 	p.Replaced()
+	return nil
+}
+
+// Check returns what a planner of that configuration would refuse to use.
+func Check(cfg Config, services []Service) error {
+	for _, s := range services {
+		if err := s.check(cfg); err != nil {
+			return fmt.Errorf("planner: service %s: %w", s.Name, err)
+		}
+	}
 	return nil
 }
 

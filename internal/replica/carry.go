@@ -84,6 +84,8 @@ func (x *sender) landedWell(b batch, refused []refusal) {
 		switch {
 		case f == nil:
 			x.s.confirm(k, x.to, b.marks[i], b.cut)
+		case f.Why == whyOver:
+			x.early(k, b.marks[i], b.cut)
 		case !x.settles(k, b.marks[i], f, b.cut):
 			again = append(again, k)
 			continue
@@ -96,8 +98,6 @@ func (x *sender) landedWell(b batch, refused []refusal) {
 // settles reports whether a refusal is the end of it: the gateway has what was sent or better, or will never take it.
 func (x *sender) settles(k Key, m mark, f *refusal, cut int64) bool {
 	switch f.Why {
-	case whyOver:
-		x.s.confirm(k, x.to, m, cut)
 	case whyStale, whyPromised:
 		if f.Why == whyStale && f.Ballot <= m.ballot {
 			x.s.confirm(k, x.to, f.mark(), cut)
@@ -111,6 +111,23 @@ func (x *sender) settles(k Key, m mark, f *refusal, cut int64) bool {
 		return k.Kind == Handle // of which there may be too many
 	}
 	return true
+}
+
+// early is for a record that is over there: nothing of it need be kept any more, if it is over here too. Else the clocks
+// differ, and there is no copy; comparing sends it again.
+func (x *sender) early(k Key, m mark, cut int64) {
+	r, _, held := x.s.state(k)
+	if !held || over(r.Until, x.s.now()) {
+		x.s.confirm(k, x.to, m, cut)
+		return
+	}
+	x.mu.Lock()
+	news := !x.ahead
+	x.ahead = true
+	x.mu.Unlock()
+	if news {
+		x.s.log.Warn("replica: a gateway holds records for over that are not: its clock is ahead of this one's, and it keeps no copies of them", "gateway", x.to)
+	}
 }
 
 // after ends a flight: what has no room there is tried again, slowly, and apart from the rest.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -248,6 +249,42 @@ func TestDiskFull(t *testing.T) {
 	again, _ := alone(t, filepath.Join(dir, "data"), nil)
 	if r, _ := again.Get(session(1)); string(r.Contents) != "changed" {
 		t.Errorf("%q", r.Contents)
+	}
+}
+
+// TestFileLimit: a file that may not grow is no damaged one. One after the other would be set aside, until the disk is full.
+func TestFileLimit(t *testing.T) {
+	dir := t.TempDir()
+	s, j := alone(t, dir, nil)
+	fill(t, s, 10)
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(bytes uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: bytes, Max: was.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(4 << 20)
+	lifted := sync.OnceFunc(func() { limit(was.Cur) })
+	defer lifted()
+	var err error
+	for i := range 60 {
+		if err = s.Put(t.Context(), rec(session(100+i), 1, strings.Repeat("x", 200<<10)), 0); err == nil {
+			err = s.FlushLocal(t.Context())
+		}
+		if err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrDisk) || !j.has(EventDiskFull) || setAside(t, dir) {
+		t.Fatalf("%v, %q", err, j.lines)
+	}
+	lifted()
+	within(t, 5*time.Second, "it may grow again", func() bool { return s.Put(t.Context(), rec(session(1), 2, "changed"), 0) == nil })
+	if err := s.FlushLocal(t.Context()); err != nil || j.has(EventQuarantined) {
+		t.Errorf("%v, %q", err, j.lines)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,8 +31,13 @@ func wholeKey() []byte { return []byte("whole") }
 
 func slotBucket(slot int) []byte { return fmt.Appendf(nil, "slot-%02x", slot) }
 
-// isFull reports whether an error says that the disk has no room.
-func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+// isFull reports whether an error says that the disk has no room, or that no file here may become larger (ulimit -f).
+// Of growing and of syncing a file bbolt says so by the text alone.
+func isFull(err error) bool {
+	return err != nil && slices.ContainsFunc([]syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}, func(full syscall.Errno) bool {
+		return errors.Is(err, full) || strings.Contains(err.Error(), full.Error())
+	})
+}
 
 // openDisk loads the file under dir. known: it says all that this store had, and the store had caught up.
 func openDisk(s *Store, dir string) (d *disk, known bool, err error) {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/quorate/quorate/internal/planted"
 )
@@ -198,11 +197,11 @@ func (s *Store) vow(ctx context.Context, keys []Key, ballot uint64, from string)
 
 // promise refuses lower ballots for a record from here on, and returns the record as it is then.
 func (s *Store) promise(k Key, ballot uint64) (h holding, fresh bool) {
-	now := time.Now()
+	now := s.now()
 	sl := s.slot(k)
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
-	e, err := s.entryFor(sl, k, ballot, now)
+	e, err := s.entryFor(sl, k, ballot)
 	switch {
 	case err != nil:
 		return holding{flags: saysUnsure}, false
@@ -223,7 +222,7 @@ func (s *Store) promise(k Key, ballot uint64) (h holding, fresh bool) {
 }
 
 // entryFor returns what is known of a record, which may be nothing, with a place for a promise if there is one to keep.
-func (s *Store) entryFor(sl *slot, k Key, ballot uint64, now time.Time) (*entry, error) {
+func (s *Store) entryFor(sl *slot, k Key, ballot uint64) (*entry, error) {
 	e := sl.entries[k]
 	if e != nil || ballot == 0 {
 		return e, nil
@@ -231,6 +230,7 @@ func (s *Store) entryFor(sl *slot, k Key, ballot uint64, now time.Time) (*entry,
 	if err := s.room(nil, &Record{}); err != nil {
 		return nil, err
 	}
+	now, _ := s.cfg.Clock()
 	e = &entry{promisedUntil: now.Add(promiseLife).Unix()}
 	sl.entries[k] = e
 	return e, nil

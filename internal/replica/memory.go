@@ -78,7 +78,7 @@ func (s *Store) Get(k Key) (Record, bool) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	e := sl.entries[k]
-	if e == nil || !e.held() || over(e.rec.Until, time.Now()) {
+	if e == nil || !e.held() || over(e.rec.Until, s.now()) {
 		return Record{}, false
 	}
 	return e.rec, true
@@ -86,7 +86,7 @@ func (s *Store) Get(k Key) (Record, bool) {
 
 // Each calls f for every record here, in no order, until f says no. f may call the store.
 func (s *Store) Each(f func(Record) bool) {
-	now := time.Now()
+	now := s.now()
 	for i := range s.slots {
 		for _, r := range s.recordsOf(i, now) {
 			if !f(r) {

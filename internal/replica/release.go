@@ -10,7 +10,7 @@ import (
 // has them. Whoever lacks one gets it first.
 func (s *Store) release(ctx context.Context, v *view) error {
 	for i := range s.slots {
-		extra := s.surplus(v, i, time.Now())
+		extra := s.surplus(v, i, s.now())
 		if len(extra) == 0 {
 			continue
 		}

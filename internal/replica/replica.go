@@ -77,6 +77,9 @@ type Config struct {
 	MaxBytes   int64 // of all contents here; 0: DefaultMaxBytes
 	MaxRecords int   // of sessions that are not deleted; as many handles, and twice as many deletions and promises, may be besides. 0: DefaultMaxRecords
 
+	// Clock tells the wall clock's time, by which records are over, and whether that is sure: while it is not, nothing is
+	// over. nil: this machine's, and it is.
+	Clock  func() (now time.Time, sure bool)
 	Every  time.Duration // between comparisons with each other place; 0: ten seconds
 	Event  func(kind, gateway, text string)
 	Logger *slog.Logger // nil: discarded
@@ -116,6 +119,9 @@ func (c *Config) fillFuncs() {
 	}
 	if c.Label == nil {
 		c.Label = func() string { return "" }
+	}
+	if c.Clock == nil {
+		c.Clock = func() (time.Time, bool) { return time.Now(), true }
 	}
 	if c.Superseded == nil {
 		c.Superseded = func(Outranked, uint64, string) {}
@@ -233,6 +239,14 @@ func (s *Store) Close(ctx context.Context) error {
 		err = errors.Join(err, s.disk.close())
 	}
 	return err
+}
+
+// now is what records are held against; none is over at the zero time.
+func (s *Store) now() time.Time {
+	if now, sure := s.cfg.Clock(); sure {
+		return now
+	}
+	return time.Time{}
 }
 
 func (s *Store) event(kind, gateway, text string) { s.cfg.Event(kind, gateway, text) }

@@ -32,6 +32,7 @@ type sender struct {
 	up       bool
 	failures int // in a row
 	failed   bool
+	ahead    bool // its clock, as the log was told
 	again    time.Time
 
 	// What is refused there waits apart: one record that has no room must not hold up the others.

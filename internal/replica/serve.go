@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/quorate/quorate/internal/peer"
 )
@@ -86,7 +85,7 @@ func (s *Store) servePush(body []byte) ([]byte, error) {
 // receive takes another gateway's state of a record if it is newer, and says why not. What is repaired, that is pulled
 // from a holder that never promised, counts for nobody, so a promise does not stand against it.
 func (s *Store) receive(r Record, repair bool) *refusal {
-	if over(r.Until, time.Now()) {
+	if over(r.Until, s.now()) {
 		return &refusal{Why: whyOver}
 	}
 	m := r.mark()

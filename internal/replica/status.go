@@ -47,7 +47,7 @@ func (s *Store) Status(k Key) (Status, bool) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	e := sl.entries[k]
-	if e == nil || !e.held() || over(e.rec.Until, time.Now()) {
+	if e == nil || !e.held() || over(e.rec.Until, s.now()) {
 		return Status{}, false
 	}
 	r := &e.rec
@@ -134,7 +134,7 @@ func (s *Store) stateOf(e *entry, v *view, links map[string]link) State {
 
 // Counts returns how many records of this gateway are in each state. It looks at all of them.
 func (s *Store) Counts() map[State]int {
-	v, links, now := s.view.Load(), s.links(), time.Now()
+	v, links, now := s.view.Load(), s.links(), s.now()
 	all := map[State]int{Synced: 0, Syncing: 0, Pending: 0, Failed: 0}
 	for i := range s.slots {
 		sl := &s.slots[i]

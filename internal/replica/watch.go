@@ -44,8 +44,8 @@ func (s *Store) watch() {
 			s.see()
 		case <-looks.C:
 			s.see()
-		case now := <-sweeps.C:
-			s.sweep(now)
+		case <-sweeps.C:
+			s.sweep(s.now())
 		case <-s.ctx.Done():
 			return
 		}

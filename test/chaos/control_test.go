@@ -4,9 +4,7 @@ package chaos_test
 
 import (
 	"cmp"
-	"context"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
