@@ -33,11 +33,12 @@ func (d *distances) median() (time.Duration, bool) {
 	return all[measured/2], true
 }
 
-// promise is P for the measured distance. It grows when it must, and shrinks when it is far too long.
+// promise is P for the measured distance. It grows when it must, and shrinks when it is far too long: a change is one of the
+// rule, and what was measured at the start and later differ by a little.
 func (n *Node) promise(now, far time.Duration) time.Duration {
 	want := authority.DefaultPromise(n.cfg.Interval, max(far, n.cfg.Distance))
 	want = want.Round(10 * time.Millisecond)
-	if want > now || want < now/2 {
+	if want > now*21/20 || want < now/2 {
 		return min(want*5/4, authority.MostPromise)
 	}
 	return now
