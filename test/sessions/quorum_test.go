@@ -116,11 +116,18 @@ func TestQuorumEnds(t *testing.T) {
 	w := newWorld(t, setup{apart: true, seed: seed(t), config: inQuorum})
 	m := w.members[0]
 	var ended, kept []*raw
+	open := func() *raw {
+		r := w.rawFrom(m.url(), m.at, nil)
+		if a := w.insist(r.begin); !a.good() {
+			t.Fatalf("initialize: %s", a)
+		}
+		return r
+	}
 	for range 10 {
-		ended, kept = append(ended, w.rawFrom(m.url(), m.at, nil).open()), append(kept, w.rawFrom(m.url(), m.at, nil).open())
+		ended, kept = append(ended, open()), append(kept, open())
 	}
 	for _, r := range ended {
-		if a := r.end(); !a.good() {
+		if a := w.insist(r.end); !a.good() {
 			t.Fatalf("DELETE: %s", a)
 		}
 	}
