@@ -15,8 +15,8 @@ func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, he
 		return answered
 	}
 	defer s.exit()
-	if err := s.refused(); err != nil {
-		mcp.WriteError(w, asError(err), nil)
+	if err := s.endless(); err != nil {
+		mcp.WriteError(w, err, nil)
 		return true
 	}
 	// The node ends the session's streams before it answers, which must not look like a loss.
@@ -31,13 +31,18 @@ func (m *Manager) ServeDelete(w http.ResponseWriter, r *http.Request, _ Pool, he
 			return true
 		}
 	}
-	if err := s.erase(Change); err != nil {
+	err = s.erase(Change)
+	switch own := asError(err); {
+	case err == nil:
+		s.end(errDeleted)
+		w.WriteHeader(http.StatusNoContent)
+	case own.Code == mcp.CodeNoAuthority: // its node has ended it, and it may be deleted, or be yet: who asks for it is told what it is by then
+		s.end(errDeleted)
+		mcp.WriteError(w, mcp.OutcomeUnknown(own.Reason), nil)
+	default:
 		s.leaving.Store(false)
-		mcp.WriteError(w, asError(err), nil)
-		return true
+		mcp.WriteError(w, own, nil)
 	}
-	s.end(errDeleted)
-	w.WriteHeader(http.StatusNoContent)
 	return true
 }
 

@@ -21,6 +21,8 @@ type Keeper interface {
 	Mint() (id string, life uint64)
 	// Changes says why changes of a service's sessions are refused now, nil while they are not. It must not block.
 	Changes(service string) *mcp.Error
+	// Ends says why sessions of a service cannot be ended for good now, nil while they can. It must not block.
+	Ends(service string) *mcp.Error
 	// Keep stores a session as it is now. contents are the Keeper's from then on. An *mcp.Error that the error
 	// wraps is for the agent; ErrTaken ends the session here.
 	Keep(ctx context.Context, service, id string, contents []byte, how How) error

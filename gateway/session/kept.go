@@ -121,6 +121,14 @@ func (s *session) refused() error {
 	return nil
 }
 
+// endless says why the session may not be ended for good now, nil if it may. Its node is not told then.
+func (s *session) endless() *mcp.Error {
+	if !s.kept() {
+		return nil
+	}
+	return s.m.cfg.Keeper.Ends(s.m.cfg.Service)
+}
+
 // confirm has a change kept that the node has made, before the agent hears of it. One of which nobody knows whether it
 // is kept stays, since it may have been seen: it is kept later, unless another gateway takes the session over before.
 // One that cannot be kept is taken back, and the session leaves what it is at the node.

@@ -143,7 +143,7 @@ func (s *session) end(why error) {
 
 // eraseLost has the keeper forget a session that no node can go on with.
 func (s *session) eraseLost() {
-	if err := s.erase(Change); err != nil {
+	if err := s.erase(Tail); err != nil { // its agents hear that it is lost
 		s.m.log.Warn("session not dropped", "session", s.hash, "cause", err.Error())
 	}
 }

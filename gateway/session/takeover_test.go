@@ -258,6 +258,41 @@ func TestRefusedChangesDoNotReachTheNode(t *testing.T) {
 	}
 }
 
+// TestEndThatIsNotKept: a DELETE that cannot be committed is no end. Where that is known before, its node hears nothing of
+// it and the session goes on; where it is not, the agent is told so, and the session is what its keeper says.
+func TestEndThatIsNotKept(t *testing.T) {
+	s := &script{json: true}
+	f := newFleet(t, 1, nil, s)
+	w := f.dial()
+	f.keep[0].cutOff.Store(mcp.NoAuthority(mcp.ReasonMinority, time.Second))
+	before := len(s.seen())
+	if resp, body := w.whole(w.do(http.MethodDelete, "", "")); resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "-32071") {
+		t.Errorf("in a minority: %s %q", resp.Status, body)
+	}
+	if more := s.seen()[before:]; len(more) > 0 || s.left() != 1 {
+		t.Errorf("the node saw %q, and has %d sessions", more, s.left())
+	}
+	if resp, _ := w.call(6, "read"); resp.StatusCode != http.StatusOK {
+		t.Errorf("a call: %s", resp.Status)
+	}
+	f.keep[0].cutOff.Store(nil)
+	err := error(mcp.NoAuthority(mcp.ReasonMinority, time.Second))
+	f.keep[0].undying.Store(&err)
+	if resp, body := w.whole(w.do(http.MethodDelete, "", "")); resp.StatusCode != http.StatusBadGateway || !strings.Contains(body, "-32070") {
+		t.Errorf("cut off meanwhile: %s %q", resp.Status, body)
+	}
+	f.keep[0].undying.Store(nil)
+	if resp, body := w.call(7, "read"); resp.StatusCode != http.StatusOK { // it was not committed
+		t.Errorf("a call: %s %s", resp.Status, body)
+	}
+	if resp, _ := w.whole(w.do(http.MethodDelete, "", "")); resp.StatusCode != http.StatusNoContent {
+		t.Errorf("again: %s", resp.Status)
+	}
+	if resp, _ := w.call(8, "read"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("afterwards: %s", resp.Status)
+	}
+}
+
 // TestChangeThatIsNotKept: what cannot be kept is taken back, and a move does not repeat it. Of what may have been kept
 // the agent is told that nobody knows; it stays, since it may have been seen.
 func TestChangeThatIsNotKept(t *testing.T) {

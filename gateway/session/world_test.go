@@ -45,6 +45,8 @@ type keeper struct {
 	life    atomic.Uint64
 	lagging atomic.Pointer[mcp.Error]
 	failing atomic.Pointer[error] // of changes
+	undying atomic.Pointer[error] // of sessions' ends
+	cutOff  atomic.Pointer[mcp.Error]
 	finds   atomic.Int64
 	gate    chan struct{} // finds wait for it; nil: they do not
 }
@@ -85,6 +87,13 @@ func (k *keeper) Mint() (string, uint64) {
 
 func (k *keeper) Changes(string) *mcp.Error { return k.lagging.Load() }
 
+func (k *keeper) Ends(string) *mcp.Error {
+	if e := k.cutOff.Load(); e != nil {
+		return e
+	}
+	return k.lagging.Load()
+}
+
 func (k *keeper) Keep(_ context.Context, service, id string, contents []byte, how session.How) error {
 	if e := k.failing.Load(); e != nil && how != session.Aside {
 		return *e
@@ -101,6 +110,9 @@ func (k *keeper) Keep(_ context.Context, service, id string, contents []byte, ho
 }
 
 func (k *keeper) Drop(_ context.Context, _, id string, _ session.How) error {
+	if e := k.undying.Load(); e != nil {
+		return *e
+	}
 	k.w.mu.Lock()
 	defer k.w.mu.Unlock()
 	r := k.w.records[id]

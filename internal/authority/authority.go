@@ -30,7 +30,8 @@ type Index uint64
 type Version uint64
 
 // Life is one incarnation of one gateway. The incarnation is the index of the entry by which it joined, so
-// none ever returns, and a life that is not in the roster at a later index has ended.
+// none ever returns, and a life that is not in the roster at a later index has ended. For that, a log that is
+// recovered from one voter must go on above every index that the lost one may have had.
 type Life struct {
 	Gateway     string `json:"gateway"`
 	Incarnation Index  `json:"incarnation"`

@@ -124,6 +124,9 @@ func (c *Client) Look(ctx context.Context, k Key) (Record, bool, error) {
 // Get returns a record as it is applied here; elsewhere it may have changed since.
 func (c *Client) Get(k Key) (Record, bool) { return c.cfg.Part.Get(k) }
 
+// All returns the records as they are applied here, deleted ones too, in no order.
+func (c *Client) All() []Record { return c.cfg.Part.all() }
+
 // Expire has forgotten, everywhere, what is over at a time. One gateway of the fleet needs to do so now and then. It
 // asks the group for nothing while nothing is over. The time should be well past: clocks differ.
 func (c *Client) Expire(ctx context.Context, now time.Time) error {

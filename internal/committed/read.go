@@ -20,6 +20,19 @@ func (p *Part) look(k Key) (r Record, promised uint64, found bool) {
 	return e.Record, e.promised, true
 }
 
+// all returns every record, in no order.
+func (p *Part) all() []Record {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	all := make([]Record, 0, len(p.records))
+	for _, e := range p.records {
+		if e.held {
+			all = append(all, e.Record)
+		}
+	}
+	return all
+}
+
 // Room is how much of the part's room is used.
 type Room struct {
 	Records int // that are not deleted, of MaxRecords

@@ -125,7 +125,8 @@ func (n *Node) speak(r authority.Record) {
 	})
 }
 
-// recover makes the log one of this voter alone, and may be repeated until Raft has started on it.
+// recover makes the log one of this voter alone, which goes on above every index of the one before, and may be repeated
+// until Raft has started on it.
 func (n *Node) recover() error {
 	if err := n.stopRaft(); err != nil {
 		return err
@@ -135,7 +136,9 @@ func (n *Node) recover() error {
 	}
 	_, t := raft.NewInmemTransport("recovery")
 	only := raft.Configuration{Servers: []raft.Server{{Suffrage: raft.Voter, ID: idOf(n.me()), Address: serverAddress(n.cfg.Address, n.me().Store)}}}
-	if err := raft.RecoverCluster(n.raftConfig(n.cfg.Distance), n.fsm, n.store.logs, n.store.stable, n.store.snapshots, t, only); err != nil {
+	id := n.identity()
+	far := leap{n.store.snapshots, beginning(id.Epoch, id.Forcing.At)}
+	if err := raft.RecoverCluster(n.raftConfig(n.cfg.Distance), n.fsm, n.store.logs, n.store.stable, far, t, only); err != nil {
 		return err
 	}
 	if err := n.fsm.reset(); err != nil {

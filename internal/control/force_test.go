@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"os"
@@ -100,4 +101,50 @@ func TestForceGivenUp(t *testing.T) {
 	if s := c.status(t); s.Generation != 1 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// TestForceRepeatsNoIndex: what a forced group hands out is above all that the group before it may have handed out, also
+// where the voter that was forced has not heard of it. Lives, ballots and epochs are indexes.
+func TestForceRepeatsNoIndex(t *testing.T) {
+	f := newFleet(t, "a", "b", "c")
+	a, b, c := f.start("a", strategies.Voter), f.start("b", strategies.Voter), f.start("c", strategies.Voter)
+	f.formed(a, b, c)
+	f.partition([]string{"a", "b"})
+	within(t, 10*time.Second, "c sees no leader", func() bool { return c.node.Leader() == "" })
+	for range 40 { // the first of them wait for a leader
+		within(t, 20*time.Second, "a writes", func() bool {
+			_, _, err := a.node.Propose(t.Context(), "counter", binary.BigEndian.AppendUint64(nil, 1))
+			return err == nil
+		})
+	}
+	before := b.life(t)
+	b.vanish()
+	b = f.start("b", strategies.Voter)
+	f.formed(a, b)
+	if b.life(t) <= before {
+		t.Fatalf("b goes on as %d", before)
+	}
+	last, epoch := a.status(t).Commit, max(a.node.Fence(), b.node.Fence())
+	a.vanish()
+	b.vanish()
+	f.partition()
+	if known := c.status(t).Commit; known >= last-40 {
+		t.Fatalf("c has heard of %d, of %d", known, last)
+	}
+	if err := c.node.Force(t.Context(), "region-c", "test"); err != nil {
+		t.Fatal(err)
+	}
+	f.formed(c)
+	f.wipe("b")
+	b = f.start("b", strategies.Voter)
+	f.formed(b)
+	for _, m := range []*member{b, c} {
+		if life := m.life(t); life <= last {
+			t.Errorf("%s has the incarnation %d, and the group before may have handed out any up to %d", m.name, life, last)
+		}
+	}
+	if now := c.node.Fence(); now <= epoch {
+		t.Errorf("writes name the epoch %d, and nodes have seen %d", now, epoch)
+	}
+	t.Logf("the group before ended at %d, with epoch %d; then b has the incarnation %d", last, epoch, b.life(t))
 }

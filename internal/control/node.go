@@ -27,6 +27,7 @@ type Node struct {
 	driver *driver
 	claims claims
 	reads  reads
+	behind behind
 
 	ctx  context.Context
 	stop context.CancelFunc

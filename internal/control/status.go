@@ -162,7 +162,7 @@ func (n *Node) Ready() []string {
 		return []string{"the fleet has gone on without this gateway: " + leftHint}
 	case r == nil || p.cluster == "":
 		return []string{"no control group yet"}
-	case r.AppliedIndex() < r.CommitIndex():
+	case n.behind.late(r.AppliedIndex(), r.CommitIndex(), time.Now()):
 		return []string{"the control group's log is not applied yet"}
 	}
 	return nil

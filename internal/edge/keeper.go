@@ -83,17 +83,18 @@ func (e *Edge) replaced() {
 	}
 }
 
-// committed returns what keeps a service's contents before agents are answered; nil where copies do.
+// committed returns what keeps a service's contents before agents are answered; nil where copies do. No service is the
+// group: it may have contents of any.
 func (e *Edge) committed(service string) keeper.Committed {
 	k := e.sessions
+	if service == "" {
+		return inGroup{k.client}
+	}
 	switch k.plans.ofKeeper(service).Class {
 	case keeper.Quorum:
 		return inGroup{k.client}
 	case keeper.Stored:
 		return inStore{service, k.plans, k.store}
-	}
-	if service == "" { // whose is not known yet: the group may have it
-		return inGroup{k.client}
 	}
 	return nil
 }
@@ -317,6 +318,9 @@ func (s sessionKeeper) Mint() (string, uint64) { return s.k.keeper.Mint() }
 
 // Changes implements session.Keeper.
 func (s sessionKeeper) Changes(service string) *mcp.Error { return s.k.keeper.Changes(service) }
+
+// Ends implements session.Keeper.
+func (s sessionKeeper) Ends(service string) *mcp.Error { return s.k.keeper.Ends(service) }
 
 // Keep implements session.Keeper.
 func (s sessionKeeper) Keep(ctx context.Context, service, id string, contents []byte, how session.How) error {

@@ -41,6 +41,15 @@ func (g inGroup) Get(k replica.Key) (replica.Record, bool) {
 	return ofGroup(r), ok
 }
 
+// Each lists what is applied here.
+func (g inGroup) Each(f func(replica.Record) bool) {
+	for _, r := range g.All() {
+		if !f(ofGroup(r)) {
+			return
+		}
+	}
+}
+
 // Look implements keeper.Committed.
 func (g inGroup) Look(ctx context.Context, k replica.Key) (replica.Record, bool, error) {
 	r, ok, err := g.Client.Look(ctx, groupKey(k))

@@ -43,7 +43,11 @@ func TestWhoIsToldOfTheTail(t *testing.T) {
 		"closed meanwhile, told so":    {closing{open: true, closes: true, err: ErrNoQuorum}, session.Tail, false, nil},
 		"open, and no quorum":          {closing{open: true, err: ErrNoQuorum}, session.Tail, false, ErrNoQuorum},
 		"nobody waits":                 {closing{}, session.Aside, false, nil},
-		"deleted":                      {closing{}, session.Change, true, nil},
+		"deleted":                      {closing{open: true}, session.Change, true, nil},
+		"deleted, closed before":       {closing{}, session.Change, true, ErrNoQuorum},
+		"deleted, closed meanwhile":    {closing{open: true, closes: true, err: ErrNoQuorum}, session.Change, true, ErrNoQuorum},
+		"deleted, and no quorum":       {closing{open: true, err: ErrNoQuorum}, session.Change, true, ErrNoQuorum},
+		"lost, and told so":            {closing{}, session.Tail, true, nil},
 	} {
 		k := &Keeper{cfg: Config{Authority: &tc.world}}
 		k.pending.work = make(chan struct{}, 1)

@@ -52,7 +52,18 @@ func (k *Keeper) local(service string, key replica.Key) (newest replica.Record, 
 	if c := k.cfg.Committed(service); c != nil {
 		take(c.Get(key))
 	}
+	if service != "" { // the service may have been of class Quorum before
+		take(k.inGroup(key))
+	}
 	return newest, found
+}
+
+// inGroup returns what the control group has of a record, as it is applied here.
+func (k *Keeper) inGroup(key replica.Key) (replica.Record, bool) {
+	if c := k.cfg.Committed(""); c != nil {
+		return c.Get(key)
+	}
+	return replica.Record{}, false
 }
 
 // answers is what the holders of a record have said.
@@ -81,7 +92,7 @@ func (a *answers) held() held {
 func (k *Keeper) gather(ctx context.Context, r replica.Record) (answers, error) {
 	c := k.cfg.Committed(r.Service)
 	if c == nil {
-		return k.fromCopies(ctx, r)
+		return k.fromCopiesAndGroup(ctx, r)
 	}
 	a, err := k.fromCommitted(ctx, c, r)
 	switch {
@@ -109,6 +120,17 @@ func (k *Keeper) withCopies(ctx context.Context, a *answers, r replica.Record) {
 	if err == nil && f.Found && newer(&f.Record, &a.newest) {
 		a.newest = f.Record
 	}
+}
+
+// fromCopiesAndGroup asks the copies, and has the group promise the ballot too where it has a record from before: an owner
+// that has not heard of another plan yet goes on committing there.
+func (k *Keeper) fromCopiesAndGroup(ctx context.Context, r replica.Record) (answers, error) {
+	if _, before := k.inGroup(r.Key); before && r.Ballot > 0 {
+		if _, _, err := k.cfg.Committed("").Take(ctx, r); err != nil {
+			return answers{}, wrap("fetch", err)
+		}
+	}
+	return k.fromCopies(ctx, r) // and what is here, the group's among it
 }
 
 func (k *Keeper) fromCommitted(ctx context.Context, c Committed, r replica.Record) (a answers, err error) {

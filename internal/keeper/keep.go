@@ -27,11 +27,23 @@ func (k *Keeper) Changes(service string) *mcp.Error {
 	return nil
 }
 
+// Ends implements session.Keeper. Where contents are kept before agents are answered, so are deletions: one that only
+// this gateway knew of would be lost with it. Where copies are made, what it does alone is its tail.
+func (k *Keeper) Ends(service string) *mcp.Error {
+	if !k.cfg.Authority.Allow() && k.cfg.Committed(service) != nil {
+		return agentError(ErrNoQuorum)
+	}
+	return k.Changes(service)
+}
+
 // Keep implements session.Keeper.
 func (k *Keeper) Keep(ctx context.Context, service, id string, contents []byte, how session.How) error {
 	r, err := k.owned(service, id)
 	if err != nil {
 		return wrap("keep", err)
+	}
+	if r.Deleted {
+		return wrap("keep", session.ErrTaken) // its end may only wait to be committed: nothing goes before it
 	}
 	r.Contents = contents
 	return k.told("keep", k.write(ctx, r, how))
@@ -62,7 +74,7 @@ func (k *Keeper) told(what string, err error) error {
 	return wrap(what, fmt.Errorf("%w: %w", agentError(err), err))
 }
 
-// owned is the record of a session that this gateway owns, with the version that comes next.
+// owned is the record of a session that this gateway owns, with the version that comes next, deleted if it is.
 func (k *Keeper) owned(service, id string) (replica.Record, error) {
 	key := k.cfg.Key()
 	sid, err := sessionid.Parse(key, id)
@@ -77,7 +89,7 @@ func (k *Keeper) owned(service, id string) (replica.Record, error) {
 	}
 	r := replica.Record{Key: recordKey(record), Service: service, Owner: k.cfg.Gateway, Ballot: uint64(c.Ballot), Version: 1, Until: sid.Until().Unix()}
 	if now, ok := k.local(service, r.Key); ok {
-		r.Version = now.Version + 1
+		r.Version, r.Deleted = now.Version+1, now.Deleted && now.Ballot == r.Ballot
 	}
 	return r, nil
 }
@@ -96,7 +108,7 @@ func (k *Keeper) write(ctx context.Context, r replica.Record, how session.How) (
 		return k.commit(ctx, c, r, how, open)
 	}
 	copies, plan := 0, k.cfg.Plan(r.Service)
-	if open && plan.Copies > 0 && (how == session.Opening || r.Deleted && how == session.Change) {
+	if open && plan.Copies > 0 && (how == session.Opening || r.Deleted && how != session.Aside) {
 		copies = 1
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, min(plan.Timeout, openingBound))
@@ -106,9 +118,10 @@ func (k *Keeper) write(ctx context.Context, r replica.Record, how session.How) (
 }
 
 // commit has the control group agree before the agent is answered. What it cannot agree on now is this gateway's tail,
-// and an error for agents who have not been told so: whoever takes the session over does not know of it.
+// and an error for agents who have not been told so: whoever takes the session over does not know of it. That a session
+// is over is no exception.
 func (k *Keeper) commit(ctx context.Context, c Committed, r replica.Record, how session.How, open bool) error {
-	tail := how == session.Tail || r.Deleted
+	tail := how == session.Tail
 	switch {
 	case how == session.Aside, tail && !open, planted.On(planted.Hasty) && how == session.Change:
 		return k.pending.add(r)

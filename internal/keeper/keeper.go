@@ -91,7 +91,8 @@ type Config struct {
 	Authority Authority
 	Store     Store
 	// Committed is what keeps a service's contents before agents are answered; it returns nil for those of class Async.
-	// nil: all are.
+	// For the service "" it is the control group, if that may hold contents of services that were of class Quorum before.
+	// nil: all are of class Async, and always were.
 	Committed func(service string) Committed
 	Links     Links         // nil: a fleet of one
 	Sessions  Sessions      // may be set later, see Serve

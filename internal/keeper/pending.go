@@ -149,7 +149,10 @@ func (k *Keeper) flushOnce(ctx context.Context) {
 	var work sync.WaitGroup
 	slots := make(chan struct{}, flushAtOnce)
 	for _, r := range k.pending.list() {
-		if !k.mine(&r) {
+		if r.Deleted && k.outlived(&r) {
+			continue
+		}
+		if !k.mine(&r) && !k.bequeathed(&r) {
 			continue // its claim comes first; see tail
 		}
 		slots <- struct{}{}
@@ -164,6 +167,31 @@ func (k *Keeper) flushOnce(ctx context.Context) {
 		})
 	}
 	work.Wait()
+}
+
+// bequeathed reports whether a deletion is one of a former life of this gateway, whose session nobody has claimed since.
+// It needs no claim: what keeps contents takes it under the ballot that it was made under, until a higher one is promised.
+func (k *Keeper) bequeathed(r *replica.Record) bool {
+	id, err := sessionid.ParseRecord(r.ID)
+	if err != nil || !r.Deleted {
+		return false
+	}
+	c := k.cfg.Authority.Owner(r.ID, id.Minter)
+	return c.Owner.Gateway == k.cfg.Gateway && c.Ballot == authority.Index(r.Ballot) && k.cfg.Authority.Ended(c.Owner)
+}
+
+// outlived drops, and reports, a deletion of a session that another gateway has claimed before it was committed.
+func (k *Keeper) outlived(r *replica.Record) bool {
+	id, err := sessionid.ParseRecord(r.ID)
+	if err != nil {
+		return false
+	}
+	owner := k.cfg.Authority.Owner(r.ID, id.Minter)
+	if owner.Owner.Gateway == k.cfg.Gateway || owner.Ballot <= authority.Index(r.Ballot) {
+		return false
+	}
+	k.drop(&change{*r, id, 1}, owner)
+	return true
 }
 
 // mine reports whether this gateway owns a record under the ballot that the state names.

@@ -108,7 +108,11 @@ func (x *sender) settles(k Key, m mark, f *refusal, cut int64) bool {
 			x.s.want(x.to, k)
 		}
 	default:
-		return k.Kind == Handle // of which there may be too many
+		if k.Kind == Handle { // of which there may be too many
+			return true
+		}
+		x.s.refuses(k, x.to, m, f.Why)
+		return false
 	}
 	return true
 }
@@ -141,9 +145,10 @@ func (x *sender) after(again []Key, retries int) {
 		}
 		x.refusals++
 		x.due = time.Now().Add(min(firstPause<<min(x.refusals-1, 10), longPause))
-		news = x.refusals > retries && !x.failed
-		x.failed = x.failed || news
+		news = x.refusals > retries && !x.refusing
+		x.refusing = x.refusing || news
 	}
+	x.rested()
 	x.mu.Unlock()
 	if news {
 		x.s.event(EventCopyFailed, x.to, fmt.Sprintf("%s has refused copies %d times in a row", x.to, retries+1))
@@ -158,13 +163,14 @@ func (x *sender) pardon(k Key) {
 	x.mu.Unlock()
 }
 
-// works: the gateway answers, or was seen to have all that it should. It counts as failed while it refuses something.
+// works: the gateway answers, or was seen to have all that it should. What it refuses is those records' failure alone.
 func (x *sender) works() {
 	x.mu.Lock()
 	x.failures, x.again = 0, time.Time{}
-	back := x.failed && len(x.refused) == 0
+	back := (x.failed || x.refusing) && len(x.refused) == 0
+	x.failed = false
 	if len(x.refused) == 0 {
-		x.failed, x.refusals = false, 0
+		x.refusing, x.refusals = false, 0
 	}
 	x.mu.Unlock()
 	x.nudge()

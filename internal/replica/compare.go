@@ -84,7 +84,9 @@ func (s *Store) compareAll(ctx context.Context, repair bool) (all []Difference, 
 	}
 	if whole && repair {
 		s.catchUp()
-		whole = s.release(ctx, v) == nil
+		if whole = s.release(ctx, v) == nil; whole {
+			s.rounded(v)
+		}
 	}
 	return all, whole
 }

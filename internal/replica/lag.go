@@ -11,11 +11,13 @@ import (
 // lagging knows the oldest change of this gateway that no other gateway has confirmed.
 //
 // One confirmation is enough: the lag is what is lost when this gateway is, and a single place that hangs must not stop
-// the changes of everybody. Places that are behind show in the records' states.
+// the changes of everybody. Places that are behind show in the records' states. Nor must a single record that no place
+// takes: it stands apart, with a lag of its own.
 type lagging struct {
 	began  time.Time
 	oldest atomic.Int64 // nanoseconds since began, plus one; 0: none
 	open   atomic.Int64 // entries with such a change
+	apart  atomic.Int64 // entries that stand apart since nobody has room for them
 
 	mu   sync.Mutex
 	heap sinces

@@ -27,6 +27,7 @@ type entry struct {
 	acks          []ack  // of a record of this gateway
 	before        mark   // as an earlier process wrote it, which may have had confirmations that nobody remembers
 	since         atomic.Int64
+	grudge        *grudge // nil: nobody refuses it
 }
 
 func (e *entry) held() bool { return e.rec.ID != "" }
@@ -202,6 +203,8 @@ func (s *Store) set(sl *slot, r Record, m mark) (*entry, error) {
 	if r.Owner != s.cfg.Gateway {
 		e.acks = nil
 		s.settled(e)
+		s.rejoined(e)
+		e.grudge = nil
 	}
 	s.dirty(r.Key)
 	return e, nil
@@ -212,6 +215,8 @@ func (s *Store) drop(sl *slot, k Key, e *entry) {
 	sl.gen.Add(1)
 	s.bytes.Add(-int64(len(e.rec.Contents)))
 	s.settled(e)
+	s.rejoined(e)
+	e.grudge = nil
 	was := e.weighs()
 	if e.promised > e.rec.Ballot && e.held() {
 		s.counted(was, small)

@@ -83,8 +83,11 @@ func (s *Store) keep(r Record, copies int) (*wait, error) {
 		}
 	}
 	if e == nil || m != e.mark() || e.rec.Owner != r.Owner {
-		var err error
-		if e, err = s.set(sl, r, m); err != nil {
+		err := s.alone(e, &r)
+		if err == nil {
+			e, err = s.set(sl, r, m)
+		}
+		if err != nil {
 			return nil, err
 		}
 		s.changed(e)
@@ -133,6 +136,10 @@ func (s *Store) confirm(k Key, gateway string, m mark, sent int64) {
 		return
 	}
 	e.confirmed(gateway, m)
+	if !m.below(e.mark()) {
+		s.rejoined(e)
+	}
+	e.forgive(gateway)
 	switch {
 	case e.since.Load() == 0:
 	case !m.below(e.mark()):
@@ -179,6 +186,7 @@ func (s *Store) outranked(k Key, ballot uint64) {
 		e.promised = max(e.promised, ballot)
 		sl.gen.Add(1)
 		s.settled(e)
+		s.rejoined(e)
 		s.dirty(k)
 		s.answer(sl, k, e)
 	}

@@ -159,6 +159,7 @@ type Store struct {
 
 	disk     *disk // nil: memory only
 	caughtUp atomic.Bool
+	round    atomic.Pointer[round] // the first under the present view; nil: there was none
 
 	mu      sync.Mutex
 	senders map[string]*sender

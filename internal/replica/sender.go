@@ -39,7 +39,10 @@ type sender struct {
 	refused  map[Key]struct{} // until it is taken
 	apart    map[Key]struct{} // of those, what is not sent again yet
 	due      time.Time
-	refusals int // in a row
+	refusals int  // in a row
+	refusing bool // so often that it was told
+
+	idle int64 // when nothing waited or was under way, the last time that somebody looked
 }
 
 // batch is one request.
@@ -86,7 +89,7 @@ func (x *sender) setUp(up bool) []Key {
 		return nil
 	}
 	left := slices.AppendSeq(x.queue.waiting(), maps.Keys(x.apart))
-	x.queue, x.refusals = newQueue(), 0
+	x.queue, x.refusals, x.refusing = newQueue(), 0, false
 	clear(x.refused)
 	clear(x.apart)
 	return left
@@ -102,10 +105,11 @@ func (x *sender) load() int {
 	return x.queue.len() + len(x.apart) + x.flying
 }
 
-func (x *sender) isFailed() bool {
+// goes reports how copying there goes: whether it fails, and how many records are refused.
+func (x *sender) goes() (failed bool, refused int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.failed
+	return x.failed, len(x.refused)
 }
 
 func (x *sender) run() {
@@ -166,6 +170,7 @@ func (x *sender) rejoin() time.Duration {
 func (x *sender) landed() {
 	x.mu.Lock()
 	x.flying--
+	x.rested()
 	x.mu.Unlock()
 	x.nudge()
 }

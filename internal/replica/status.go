@@ -55,7 +55,11 @@ func (s *Store) Status(k Key) (Status, bool) {
 		Key: k, Service: r.Service, Owner: r.Owner, Ballot: r.Ballot, Version: r.Version, Deleted: r.Deleted,
 		Until: r.Until, Bytes: len(r.Contents), Promised: e.promised, State: s.stateOf(e, v, links),
 	}
-	if at := e.since.Load(); at != 0 {
+	at := e.since.Load()
+	if e.grudge != nil && e.grudge.since != 0 {
+		at = e.grudge.since
+	}
+	if at != 0 {
 		st.Lag = max(time.Duration(s.lagged.now()-at), 1)
 	}
 	if r.Owner == s.cfg.Gateway {
@@ -86,15 +90,21 @@ func (s *Store) held(e *entry, v *view) []Held {
 }
 
 // link is how copying to a gateway goes.
-type link struct{ failed, compared bool }
+type link struct {
+	failed, compared bool
+	refused          int // records
+}
 
 func (s *Store) links() map[string]link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make(map[string]link, len(s.met))
 	for name, a := range s.met {
-		x := s.senders[name]
-		all[name] = link{failed: x != nil && x.isFailed(), compared: a.compared}
+		l := link{compared: a.compared}
+		if x := s.senders[name]; x != nil {
+			l.failed, l.refused = x.goes()
+		}
+		all[name] = l
 	}
 	return all
 }
@@ -118,7 +128,7 @@ func (s *Store) stateOf(e *entry, v *view, links map[string]link) State {
 			continue
 		}
 		switch l := links[name]; {
-		case l.failed:
+		case l.failed, e.refusedBy(name):
 			return Failed
 		case !l.compared && state == Synced:
 			state = Syncing
@@ -180,9 +190,14 @@ func (s *Store) Ready() []string {
 		case !p.Up:
 		case l.failed:
 			why = append(why, p.Gateway+" takes no copies")
+		case l.refused > 0:
+			why = append(why, fmt.Sprintf("%s does not take %d records", p.Gateway, l.refused))
 		case !l.compared:
 			why = append(why, "copies at "+p.Gateway+" are not compared yet; "+fmt.Sprint(s.queued(p.Gateway))+" records wait")
 		}
+	}
+	if len(why) == 0 {
+		why = s.anew(v)
 	}
 	return why
 }

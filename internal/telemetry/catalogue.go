@@ -156,7 +156,7 @@ func Catalogue() []Metric {
 // kept are the metrics of what outlives a gateway: copies of sessions, and the ledger.
 func kept() []Metric {
 	return []Metric{
-		{SessionLag, Gauge, "Age of the oldest change of this gateway's sessions that no other gateway has confirmed, in milliseconds; 0: there is none.", nil},
+		{SessionLag, Gauge, "Age of the oldest change of this gateway's sessions that no other gateway has confirmed, in milliseconds; 0: there is none. A record that no gateway takes has a lag of its own and counts as `failed`.", nil},
 		{SessionCopies, Gauge, "Records of sessions and tasks that this gateway owns, by how far their copies are.", []Label{{"state", "`synced`, `pending`, `syncing`, `failed`"}}},
 		{SessionClaims, Counter, "Sessions that this gateway has claimed, because their owner's life had ended or it had released them.", nil},
 		{SessionRelays, Counter, "Requests that this gateway has sent to the gateway that owns their session.", nil},

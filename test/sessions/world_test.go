@@ -28,11 +28,12 @@ type setup struct {
 	regions  bool          // every gateway in a region of its own, with nodes that only it reaches
 	far      time.Duration // one way, between two regions
 	seed     uint64
-	config   string // more lines of the file
-	service  string // more lines of the service, indented by four
-	route    string // more lines of the routes, indented by six
-	minority string // of split_brain; "" for read_only
-	nodes    int    // in every pool; 0 for two
+	config   string   // more lines of the file
+	service  string   // more lines of the service, indented by four
+	route    string   // more lines of the routes, indented by six
+	minority string   // of split_brain; "" for read_only
+	nodes    int      // in every pool; 0 for two
+	given    []string // URLs of nodes that run already, instead of these
 	updates  time.Duration
 	// engine starts what else the gateways need, and returns more lines of the file; nil: nothing.
 	engine func(*world) string
@@ -132,7 +133,11 @@ func (w *world) place() {
 			}
 		}
 	}
-	if w.setup.regions {
+	for i, url := range w.setup.given {
+		address := strings.TrimSuffix(strings.TrimPrefix(url, "http://"), mcpnode.Path)
+		w.nodes = append(w.nodes, &node{name: fmt.Sprintf("n%d", i+1), at: w.edge, address: address})
+	}
+	if w.setup.regions || len(w.setup.given) > 0 {
 		return
 	}
 	at := w.edge
