@@ -79,19 +79,21 @@ func (a *answers) held() held {
 // gather asks everybody who may hold the record; r names it, and the ballot that they promise, 0: none. A service may have
 // been of the other class before: who has nothing in the one place is looked for in the other.
 func (k *Keeper) gather(ctx context.Context, r replica.Record) (answers, error) {
-	c := k.cfg.Committed(r.Service)
-	if c == nil {
-		return k.fromCopies(ctx, r)
+	if c := k.cfg.Committed(r.Service); c != nil {
+		a, err := k.fromCommitted(ctx, c, r)
+		switch {
+		case err != nil:
+			return a, err
+		case a.found:
+			k.withCopies(ctx, &a, r)
+			return a, nil
+		}
 	}
-	a, err := k.fromCommitted(ctx, c, r)
-	switch {
-	case err != nil:
-		return a, err
-	case a.found:
-		k.withCopies(ctx, &a, r)
-		return a, nil
+	a, err := k.fromCopies(ctx, r)
+	if err == nil {
+		k.withFormer(ctx, &a, r)
 	}
-	return k.fromCopies(ctx, r)
+	return a, err
 }
 
 // copiesBound is how long copies are asked for when contents are there already.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/internal/planted"
 	"github.com/quorate/quorate/internal/replica"
 )
 
@@ -24,6 +25,14 @@ func (k *Keeper) Replaced() {
 	case k.pending.work <- struct{}{}:
 	default:
 	}
+}
+
+// again has a service's sessions put anew although their class is the same.
+func (k *Keeper) again(service string) {
+	k.moves.mu.Lock()
+	delete(k.moves.done, service)
+	k.moves.mu.Unlock()
+	k.Replaced()
 }
 
 // move puts this gateway's own sessions where the plans of their services want them now. The copies from before stay:
@@ -46,7 +55,7 @@ func (k *Keeper) move(ctx context.Context) {
 		if was, known := k.moves.done[service]; known && was == class {
 			continue
 		}
-		if class != Async && !k.moved(ctx, service, all) {
+		if class != Async && !planted.On(planted.Rooted) && !k.moved(ctx, service, all) {
 			k.moves.wanted.Store(true) // again at the next tick
 			continue
 		}

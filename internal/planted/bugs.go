@@ -15,9 +15,10 @@ const (
 	Alone    = "alone"    // a gateway that hears nobody takes itself for a fleet of one
 	Hasty    = "hasty"    // a change of a session is answered before the control group has agreed on it
 	Squatter = "squatter" // a gateway serves a session of which it has a copy, without a claim
+	Rooted   = "rooted"   // sessions stay where they were kept when another strategy is chosen, and nobody looks there
 )
 
 // All returns them.
 func All() []string {
-	return []string{Promise, BootWait, Fsync, Untagged, Lease, Recheck, Epoch, PreVote, Amnesia, Alone, Hasty, Squatter}
+	return []string{Promise, BootWait, Fsync, Untagged, Lease, Recheck, Epoch, PreVote, Amnesia, Alone, Hasty, Squatter, Rooted}
 }
