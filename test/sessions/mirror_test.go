@@ -111,7 +111,9 @@ func TestMirrorNearby(t *testing.T) {
 			}
 		})
 	}
-	if saved := first[false] - first[true]; saved < float64((2 * farAway).Milliseconds()) {
+	saved := first[false] - first[true]
+	t.Logf("the mirror saves %.0f ms (bar %d ms, judged %v)", saved, (2 * farAway).Milliseconds(), timed())
+	if timed() && saved < float64((2*farAway).Milliseconds()) {
 		t.Errorf("the mirror saves %.0f ms, less than one question", saved)
 	}
 }
@@ -154,6 +156,7 @@ func TestStaleMirror(t *testing.T) {
 		t.Fatalf("control: the mirror has %d, had %d, and the bucket has %d: it is not old", is, before, now)
 	}
 	w.killFenced(owner, other)
+	w.forgetful()
 	w.all(third, "as it was changed", func(i int) *answer {
 		a := w.insist(changed[i].at(other).settings)
 		if a.good() && !strings.HasPrefix(a.said, "level=debug ") {
