@@ -82,6 +82,8 @@ func (s *Store) old(ctx context.Context, key string) *entry {
 	if !s.mirrored() {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, oneRound) // a question that nobody answers must not hold up the next
+	defer cancel()
 	m := s.nearby(ctx)
 	if m == nil {
 		return nil

@@ -111,7 +111,8 @@ func TestMirrorIsAGuess(t *testing.T) {
 	for i := range keys {
 		for !hinted(i).Found {
 			if wait(ctx, 50*time.Millisecond); ctx.Err() != nil {
-				t.Fatal("the mirror does not follow")
+				found, err := with.Inspect(t.Context())
+				t.Fatalf("the mirror does not follow: %+v, %v", found, err)
 			}
 		}
 	}
