@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,7 +21,8 @@ var (
 
 // connect prepares a connection that is made in the background and again whenever it is lost. Nothing waits in it while
 // there is none: what was not sent has failed.
-func connect(set settings, told strategies.Settings, log *slog.Logger) (*nats.Conn, error) {
+func (s *Store) connect(servers []string) (*nats.Conn, error) {
+	set, told, log := s.set, s.told, s.log()
 	options := []nats.Option{
 		nats.Name("quorate " + told.Gateway), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
@@ -39,8 +38,11 @@ func connect(set settings, told strategies.Settings, log *slog.Logger) (*nats.Co
 	if set.CAFile != "" {
 		options = append(options, nats.RootCAs(set.CAFile))
 	}
+	if s.from != nil {
+		options = append(options, nats.SetCustomDialer(s.from))
+	}
 	o := nats.GetDefaultOptions()
-	o.Servers = set.URLs
+	o.Servers = servers
 	for _, option := range options {
 		if err := option(&o); err != nil {
 			return nil, err
@@ -52,21 +54,21 @@ func connect(set settings, told strategies.Settings, log *slog.Logger) (*nats.Co
 // config is the bucket as it has to be: one entry a key, each with a lifetime of its own, in files. Direct reads are
 // off, so that a read is answered by the leader. The names are those of NATS's own key-value buckets.
 func (s *Store) config() jetstream.StreamConfig {
-	return jetstream.StreamConfig{
+	c := jetstream.StreamConfig{
 		Name: s.set.stream(), Description: "sessions of a Quorate fleet", Subjects: []string{s.set.subject(">")},
 		MaxMsgsPerSubject: 1, MaxBytes: -1, MaxMsgs: -1, MaxConsumers: -1, MaxMsgSize: -1, Storage: jetstream.FileStorage,
 		Replicas: s.set.Replicas, Discard: jetstream.DiscardNew, AllowMsgTTL: true, DenyDelete: true,
 		Duplicates: time.Second, Compression: jetstream.NoCompression,
 	}
+	if s.set.Home != "" {
+		c.Placement = placed(s.set.Home)
+	}
+	return c
 }
 
-// mirrorConfig is a copy in another region, on servers with its tag.
-func (s *Store) mirrorConfig(region string) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name: s.set.mirror(region), Description: "hints for " + region, Mirror: &jetstream.StreamSource{Name: s.set.stream()},
-		MaxMsgsPerSubject: 1, Storage: jetstream.FileStorage, Replicas: 1, AllowDirect: true, AllowMsgTTL: true,
-		Placement: &jetstream.Placement{Tags: []string{"region:" + region}},
-	}
+// placed is on servers with a region's tag.
+func placed(region string) *jetstream.Placement {
+	return &jetstream.Placement{Tags: []string{"region:" + region}}
 }
 
 // open returns the bucket, and makes it where there is none.
@@ -86,16 +88,14 @@ func (s *Store) open(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, inner(err)
 	}
-	for _, region := range s.set.Mirrors { // what they are for can wait: a mirror that is missing is a finding
-		if _, err := s.js.Stream(ctx, s.set.mirror(region)); errors.Is(err, jetstream.ErrStreamNotFound) {
-			_, _ = s.js.CreateStream(ctx, s.mirrorConfig(region))
-		}
+	for _, region := range s.set.Mirrors { // what they are for can wait
+		_, _ = s.mirrorOf(ctx, s.js, region)
 	}
 	s.bucket = b
 	return b, nil
 }
 
-// entry returns what there is of a key: what is guessed, else what the leader says.
+// entry returns what there is of a key: what is guessed, else what the leader says, who alone can say that there is nothing.
 func (s *Store) entry(ctx context.Context, key string, guess *entry) (entry, error) {
 	if guess != nil {
 		return *guess, nil
@@ -112,26 +112,6 @@ func (s *Store) entry(ctx context.Context, key string, guess *entry) (entry, err
 		return entry{}, inner(err)
 	}
 	return read(key, m.Header, m.Data, m.Sequence, time.Now())
-}
-
-// hint asks the mirror of this gateway's region, and has nothing to say where there is none.
-func (s *Store) hint(ctx context.Context, key string) strategies.Answer {
-	if !slices.Contains(s.set.Mirrors, s.told.Region) {
-		return strategies.Answer{}
-	}
-	m, err := s.js.Stream(ctx, s.set.mirror(s.told.Region))
-	if err != nil {
-		return strategies.Answer{}
-	}
-	found, err := m.GetLastMsgForSubject(ctx, s.set.subject(key))
-	if err != nil {
-		return strategies.Answer{}
-	}
-	e, err := read(key, found.Header, found.Data, found.Sequence, time.Now())
-	if err != nil {
-		return strategies.Answer{}
-	}
-	return e.answer(time.Now())
 }
 
 // publish writes the entry in the place of its revision, and returns when a quorum has it.

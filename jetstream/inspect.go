@@ -159,9 +159,11 @@ func (s *Store) mirrorsOf(ctx context.Context, found *findings) {
 		}
 		switch {
 		case err != nil:
-			found.bad("mirror "+region, err.Error(), "give a server of that region server_tags: [\"region:"+region+"\"] and start the gateways' plugin again")
+			found.bad("mirror "+region, err.Error(), "give a server of that region server_tags: [\"region:"+region+"\"]; a gateway there makes it within seconds")
 		case info.Mirror == nil || info.Mirror.Error != nil:
 			found.bad("mirror "+region, "it does not follow the bucket", "see nats stream info "+s.set.mirror(region))
+		case region == s.told.Region && s.near.conn != nil && !s.near.conn.IsConnected():
+			found.bad("mirror "+region, fmt.Sprintf("none of %q answers: takeovers here ask the bucket's leader first", s.set.Near[region]), "see that the NATS servers of near run")
 		default:
 			found.good("mirror "+region, fmt.Sprintf("%d entries behind", info.Mirror.Lag))
 		}

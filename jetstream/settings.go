@@ -26,8 +26,11 @@ type settings struct {
 	CAFile     string   `json:"ca_file"`    // PEM, for servers with certificates of an authority of one's own
 	Bucket     string   `json:"bucket"`     // default quorate
 	Replicas   int      `json:"replicas"`   // 1, 3 or 5, default 3
+	Home       string   `json:"home"`       // the region whose servers, by the tag region:NAME, keep the bucket; "": any do
 	Mirrors    []string `json:"mirrors"`    // regions with a mirror, on servers with the tag region:NAME
 	Monitoring []string `json:"monitoring"` // of the servers' monitoring ports, for quorate doctor
+	// Near are, by region, the servers that mirrors are read from; of a region without, those of URLs.
+	Near map[string][]string `json:"near"`
 }
 
 var isName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
@@ -38,7 +41,7 @@ func parse(text string) (settings, error) {
 	d := json.NewDecoder(bytes.NewReader([]byte(text)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&s); err != nil || text == "" {
-		return s, strategies.Refuse("settings %.200q: %v; write urls, and creds_file, ca_file, bucket, replicas, mirrors or monitoring", text, err)
+		return s, strategies.Refuse("settings %.200q: %v; write urls, and creds_file, ca_file, bucket, replicas, home, mirrors, near or monitoring", text, err)
 	}
 	return s, s.check()
 }
@@ -56,12 +59,34 @@ func (s settings) check() error {
 	if len(s.Mirrors) > maxMirrors || slices.ContainsFunc(s.Mirrors, func(m string) bool { return !isName.MatchString(m) }) {
 		return strategies.Refuse("mirrors %.200q: write at most %d regions", s.Mirrors, maxMirrors)
 	}
+	if s.Home != "" && !isName.MatchString(s.Home) {
+		return strategies.Refuse("home %.80q is no region", s.Home)
+	}
+	if err := s.checkNear(); err != nil {
+		return err
+	}
 	for _, f := range []string{s.CredsFile, s.CAFile} {
 		if f != "" && !filepath.IsAbs(f) {
 			return strategies.Refuse("file %.200q: write its whole path, which begins with /", f)
 		}
 	}
 	return checkURLs(slices.Concat(s.URLs, s.Monitoring))
+}
+
+// checkNear wants servers of regions that have a mirror.
+func (s settings) checkNear() error {
+	for region, urls := range s.Near {
+		if !slices.Contains(s.Mirrors, region) {
+			return strategies.Refuse("near names %.80q, which has no mirror; write it into mirrors too", region)
+		}
+		if len(urls) == 0 || len(urls) > maxURLs {
+			return strategies.Refuse("near names %d urls of %s; write 1 to %d", len(urls), region, maxURLs)
+		}
+		if err := checkURLs(urls); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkURLs wants no passwords in the configuration: what is there is shown to operators.

@@ -34,11 +34,13 @@ const (
 type Store struct {
 	Log *slog.Logger // of its connection; nil: none
 
+	from   nats.CustomDialer // where connections come from; nil: this machine
 	told   strategies.Settings
 	set    settings
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	known  cache
+	near   mirror
 	mu     sync.Mutex
 	bucket jetstream.Stream // nil until it is there
 }
@@ -57,11 +59,16 @@ func (s *Store) Configure(_ context.Context, told strategies.Settings) (err erro
 		return err
 	}
 	s.told = told
-	if s.conn, err = connect(s.set, told, s.log()); err != nil {
+	if s.conn, err = s.connect(s.set.URLs); err != nil {
 		return strategies.Refuse("no way to NATS: %v", err)
 	}
-	s.js, err = jetstream.New(s.conn)
-	return err
+	if s.js, err = jetstream.New(s.conn); err != nil {
+		return err
+	}
+	if err := s.approach(); err != nil {
+		return strategies.Refuse("no way to NATS nearby: %v", err)
+	}
+	return nil
 }
 
 func (s *Store) log() *slog.Logger {
@@ -71,10 +78,12 @@ func (s *Store) log() *slog.Logger {
 	return s.Log
 }
 
-// Close ends the connection.
+// Close ends the connections.
 func (s *Store) Close() error {
-	if s.conn != nil {
-		s.conn.Close()
+	for _, c := range []*nats.Conn{s.conn, s.near.conn} {
+		if c != nil {
+			c.Close()
+		}
 	}
 	return nil
 }
@@ -160,7 +169,7 @@ func (s *Store) Get(ctx context.Context, queries []strategies.Query) ([]strategi
 }
 
 func (s *Store) get(ctx context.Context, q strategies.Query) (strategies.Answer, error) {
-	e, err := s.update(ctx, q.Key, nil, func(e *entry) bool {
+	e, err := s.update(ctx, q.Key, s.first(ctx, q.Key), func(e *entry) bool {
 		if q.Ballot > e.Promised {
 			e.Promised, e.End = q.Ballot, max(e.End, q.Until)
 		}

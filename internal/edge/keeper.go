@@ -94,7 +94,7 @@ func (e *Edge) committed(service string) keeper.Committed {
 	case keeper.Quorum:
 		return inGroup{k.client}
 	case keeper.Stored:
-		return inStore{service, k.plans, k.store}
+		return inStore{service, k.plans, k.store, k.plans.store}
 	}
 	return nil
 }
@@ -121,6 +121,7 @@ func (e *Edge) openKeeper(cfg *config.Config) error {
 	}
 	c := keeper.Config{
 		Gateway: cfg.Name, Authority: claims{e.gate.node}, Store: k.store, Committed: e.committed, Key: k.key.Key,
+		Former: e.former, Formers: k.plans.planner.Formers,
 		Plan: k.plans.ofKeeper, Label: e.cluster, Clock: e.clock, Event: e.events.Add, Logger: e.log,
 	}
 	if cfg.Controlled() {

@@ -18,6 +18,7 @@ type inStore struct {
 	service string
 	plans   *plans
 	copies  *replica.Store
+	store   func(service string) (strategies.Store, error)
 }
 
 // storeKey is a record's key in a store: letters, digits and - _ / only.
@@ -47,6 +48,19 @@ func (s inStore) Look(ctx context.Context, k replica.Key) (replica.Record, bool,
 // Take implements keeper.Committed.
 func (s inStore) Take(ctx context.Context, r replica.Record) (replica.Record, bool, error) {
 	return s.ask(ctx, r.Key, strategies.Query{Key: storeKey(r.Key), Ballot: r.Ballot, Until: r.Until})
+}
+
+// Hint is what the store has of a record by an answer that may be old, as that of a mirror nearby; it is asked once.
+func (s inStore) Hint(ctx context.Context, k replica.Key) (replica.Record, bool) {
+	store, err := s.store(s.service)
+	if err != nil {
+		return replica.Record{}, false
+	}
+	answers, err := store.Get(ctx, []strategies.Query{{Key: storeKey(k), Hint: true}})
+	if err != nil || len(answers) != 1 {
+		return replica.Record{}, false
+	}
+	return ofStore(k, answers[0].Record), answers[0].Found
 }
 
 func (s inStore) ask(ctx context.Context, k replica.Key, q strategies.Query) (replica.Record, bool, error) {
@@ -82,14 +96,15 @@ func (s inStore) Put(ctx context.Context, r replica.Record) error {
 	case len(written) != 1:
 		return fmt.Errorf("%w: %d outcomes of one record", keeper.ErrStoreAway, len(written))
 	}
-	switch written[0].Outcome {
-	case strategies.Kept:
+	switch outcome := written[0].Outcome; {
+	case outcome == strategies.Kept, outcome == strategies.Gone && r.Deleted: // whoever has deleted it
 		s.plans.acked.set(r.Key, written[0].Revision)
 		return s.copies.Put(ctx, r, 0)
-	case strategies.TooLarge:
+	case outcome == strategies.TooLarge:
 		return replica.ErrTooLarge
+	default:
+		return fmt.Errorf("%w: %s", replica.ErrStale, outcome)
 	}
-	return fmt.Errorf("%w: %s", replica.ErrStale, written[0].Outcome)
 }
 
 // tryAgain is the pause after a try that came to nothing.
@@ -101,7 +116,7 @@ func (s inStore) try(ctx context.Context, ask func(context.Context, strategies.S
 	within, cancel := context.WithTimeout(ctx, s.plans.of(s.service).keeper.Timeout)
 	defer cancel()
 	for {
-		store, err := s.plans.store(s.service)
+		store, err := s.store(s.service)
 		if err == nil {
 			err = ask(within, store)
 		}

@@ -30,6 +30,7 @@ func (e *Edge) observeSessions() error {
 		count(telemetry.SessionClaims, func(f keeper.Figures) uint64 { return f.Claims }),
 		count(telemetry.SessionRelays, func(f keeper.Figures) uint64 { return f.Relays }),
 		count(telemetry.SessionReleases, func(f keeper.Figures) uint64 { return f.Released }),
+		count(telemetry.SessionHints, func(f keeper.Figures) uint64 { return f.Hinted }),
 		count(telemetry.SessionUnheard, func(f keeper.Figures) uint64 { return f.Unheard }),
 		count(telemetry.SessionGone, func(f keeper.Figures) uint64 { return f.Lost }),
 		count(telemetry.SessionDropped, func(f keeper.Figures) uint64 { return f.Dropped }),

@@ -115,6 +115,16 @@ func (p *plans) ready() []string {
 	return p.planner.Ready()
 }
 
+// former returns the store that a service had before its present strategy, while it is still asked.
+func (p *plans) former(service string) (strategies.Store, error) {
+	if p.planner != nil {
+		if s, ok := p.planner.Former(service); ok {
+			return s, nil
+		}
+	}
+	return nil, errNoStore
+}
+
 var errNoStore = errors.New("edge: the strategy's store does not run")
 
 // store returns a service's store, if its plan is to have one.

@@ -92,7 +92,7 @@ func (a *answers) held() held {
 func (k *Keeper) gather(ctx context.Context, r replica.Record) (answers, error) {
 	c := k.cfg.Committed(r.Service)
 	if c == nil {
-		return k.fromCopiesAndGroup(ctx, r)
+		return k.andFormer(ctx, r, k.fromCopiesAndGroup)
 	}
 	a, err := k.fromCommitted(ctx, c, r)
 	switch {
@@ -102,7 +102,16 @@ func (k *Keeper) gather(ctx context.Context, r replica.Record) (answers, error) 
 		k.withCopies(ctx, &a, r)
 		return a, nil
 	}
-	return k.fromCopies(ctx, r)
+	return k.andFormer(ctx, r, k.fromCopies)
+}
+
+// andFormer adds what the store from before has to what is found now.
+func (k *Keeper) andFormer(ctx context.Context, r replica.Record, from func(context.Context, replica.Record) (answers, error)) (answers, error) {
+	a, err := from(ctx, r)
+	if err == nil {
+		k.withFormer(ctx, &a, r)
+	}
+	return a, err
 }
 
 // copiesBound is how long copies are asked for when contents are there already.

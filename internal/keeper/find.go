@@ -188,7 +188,7 @@ func pause(ctx context.Context, woken <-chan struct{}, bound time.Duration) {
 func (f *finding) around(ctx context.Context, woken <-chan struct{}) {
 	round, cancel := context.WithTimeout(ctx, oneRound)
 	defer cancel()
-	a, err := f.k.gather(round, replica.Record{Key: recordKey(f.record), Service: f.service})
+	a, err := f.k.glance(round, replica.Record{Key: recordKey(f.record), Service: f.service})
 	if err != nil {
 		f.k.log.Debug("copies of a session are not asked for", "session", f.hash(), "cause", err.Error())
 		pause(ctx, woken, f.every)

@@ -94,11 +94,15 @@ type Config struct {
 	// For the service "" it is the control group, if that may hold contents of services that were of class Quorum before.
 	// nil: all are of class Async, and always were.
 	Committed func(service string) Committed
-	Links     Links         // nil: a fleet of one
-	Sessions  Sessions      // may be set later, see Serve
-	Key       func() []byte // the fleet's; nil until it is known
-	Plan      func(service string) Plan
-	Label     func() string // of the cluster and its generation; nil: ""
+	// Former is the store that kept a service's contents before another strategy was chosen, while it is still asked; it
+	// returns nil where there is none. nil: there never is.
+	Former   func(service string) Former
+	Formers  func() []string // the services of which there is one
+	Links    Links           // nil: a fleet of one
+	Sessions Sessions        // may be set later, see Serve
+	Key      func() []byte   // the fleet's; nil until it is known
+	Plan     func(service string) Plan
+	Label    func() string // of the cluster and its generation; nil: ""
 	// Clock tells the wall clock's time, which ids carry, and whether that is sure: while it is not, no id is over. nil: this
 	// machine's, and it is.
 	Clock func() (now time.Time, sure bool)
@@ -113,6 +117,9 @@ func (c *Config) check() error {
 	}
 	if c.Committed == nil {
 		c.Committed = func(string) Committed { return nil }
+	}
+	if c.Former == nil || c.Formers == nil {
+		c.Former, c.Formers = func(string) Former { return nil }, func() []string { return nil }
 	}
 	if c.Label == nil {
 		c.Label = func() string { return "" }
@@ -131,6 +138,7 @@ const (
 	EventUnheard = "session_holder_silent" // a session went on although somebody who may hold a newer copy was silent
 	EventLost    = "session_lost"          // nobody has a copy
 	EventDropped = "session_dropped"       // changes of a session that another gateway has claimed meanwhile
+	EventLeft    = "session_store_left"    // a former strategy's store is asked no more; the text says what that means
 )
 
 // Keeper implements session.Keeper for one gateway.
@@ -222,6 +230,7 @@ func (k *Keeper) Run(ctx context.Context) {
 	var work sync.WaitGroup
 	work.Go(func() { k.flush(ctx) })
 	work.Go(func() { k.learn(ctx) })
+	work.Go(func() { k.leave(ctx) })
 	k.watch(ctx)
 	work.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quorate/quorate/internal/planted"
 	"github.com/quorate/quorate/internal/replica"
 )
 
@@ -27,6 +28,14 @@ func (k *Keeper) Replaced() {
 	}
 }
 
+// again has a service's sessions put anew although their class is the same.
+func (k *Keeper) again(service string) {
+	k.moves.mu.Lock()
+	delete(k.moves.done, service)
+	k.moves.mu.Unlock()
+	k.Replaced()
+}
+
 // move puts this gateway's own sessions where the plans of their services want them now. The copies from before stay:
 // whoever takes a session over looks at both.
 func (k *Keeper) move(ctx context.Context) {
@@ -42,7 +51,7 @@ func (k *Keeper) move(ctx context.Context) {
 			done[service] = class
 			continue
 		}
-		if !k.moved(ctx, service, own.to(class)) {
+		if !planted.On(planted.Rooted) && !k.moved(ctx, service, own.to(class)) {
 			k.moves.wanted.Store(true) // again at the next tick
 			continue
 		}

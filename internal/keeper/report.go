@@ -10,6 +10,7 @@ import (
 // figures count since the process began.
 type figures struct {
 	claims      atomic.Uint64
+	hinted      atomic.Uint64
 	released    atomic.Uint64
 	lost        atomic.Uint64
 	unheard     atomic.Uint64
@@ -20,6 +21,7 @@ type figures struct {
 // Figures are for metrics. Counts never go back while the process lives.
 type Figures struct {
 	Claims      uint64 // sessions that this gateway has claimed
+	Hinted      uint64 // sessions that a hint from nearby told of before their holders did
 	Relays      uint64 // requests that went to an owner elsewhere
 	Released    uint64 // sessions that it gave away
 	Lost        uint64 // sessions of which nobody had a copy
@@ -32,7 +34,7 @@ type Figures struct {
 func (k *Keeper) Figures() Figures {
 	f := &k.figures
 	return Figures{
-		Claims: f.claims.Load(), Relays: k.relays.total.Load(), Released: f.released.Load(), Lost: f.lost.Load(),
+		Claims: f.claims.Load(), Hinted: f.hinted.Load(), Relays: k.relays.total.Load(), Released: f.released.Load(), Lost: f.lost.Load(),
 		Unheard: f.unheard.Load(), Unconfirmed: f.unconfirmed.Load(), Dropped: f.dropped.Load(),
 	}
 }

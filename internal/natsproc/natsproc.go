@@ -5,6 +5,7 @@ package natsproc
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -127,22 +128,52 @@ func (s *Server) Start(ctx context.Context) error {
 func (s *Server) Kill() { s.process.Kill(); <-s.process.Done() }
 
 // URLs are those of all servers, for clients.
-func (c *Cluster) URLs() (all []string) {
-	for _, s := range c.Servers {
+func (c *Cluster) URLs() []string { return urls(c.Servers) }
+
+func urls(servers []*Server) (all []string) {
+	for _, s := range servers {
 		all = append(all, "nats://"+s.Client)
 	}
 	return all
 }
 
-// Settings are those of the strategy, as JSON, which is YAML too.
-func (c *Cluster) Settings(bucket string) string {
-	var urls, monitoring []string
+// Settings are those of the strategy, as JSON, which is YAML too: every server keeps the bucket.
+func (c *Cluster) Settings(bucket string) string { return encoded(c.settings(bucket, c.Servers)) }
+
+// Mirrored are settings by which the servers of one region keep the bucket, and those of another, near its gateways, a
+// mirror of it; near "": there is none.
+func (c *Cluster) Mirrored(bucket, home, near string) string {
+	var keep, hint []*Server
 	for _, s := range c.Servers {
-		urls = append(urls, fmt.Sprintf("%q", "nats://"+s.Client))
-		monitoring = append(monitoring, fmt.Sprintf("%q", "http://"+s.Monitoring))
+		switch s.Region {
+		case home:
+			keep = append(keep, s)
+		case near:
+			hint = append(hint, s)
+		}
 	}
-	return fmt.Sprintf(`{"urls": [%s], "bucket": %q, "replicas": %d, "monitoring": [%s]}`,
-		strings.Join(urls, ", "), bucket, len(c.Servers), strings.Join(monitoring, ", "))
+	all := c.settings(bucket, keep)
+	all["home"] = home
+	if near != "" {
+		all["mirrors"], all["near"] = []string{near}, map[string][]string{near: urls(hint)}
+	}
+	return encoded(all)
+}
+
+func (c *Cluster) settings(bucket string, keep []*Server) map[string]any {
+	var monitoring []string
+	for _, s := range c.Servers {
+		monitoring = append(monitoring, "http://"+s.Monitoring)
+	}
+	return map[string]any{"urls": urls(keep), "bucket": bucket, "replicas": len(keep), "monitoring": monitoring}
+}
+
+func encoded(settings map[string]any) string {
+	text, err := json.Marshal(settings)
+	if err != nil {
+		panic(err) // texts and numbers always encode
+	}
+	return string(text)
 }
 
 // Await waits until every server says that JetStream is healthy there.

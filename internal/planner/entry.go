@@ -14,6 +14,7 @@ import (
 // entry is one service and what is known of its plan.
 type entry struct {
 	service Service
+	former  *Service        // whose store kept the sessions before, while it is still asked; nil: none
 	wanted  strategies.Plan // the last good one, before it is held against the roster
 	asked   bool            // it is the strategy's own answer
 	last    asked.Answer[*process]
@@ -26,6 +27,13 @@ func (e *entry) follow(was *entry) {
 		return
 	}
 	same := was.service.program() == e.service.program()
+	e.former = was.former
+	if !same && was.asked && was.wanted.Class == strategies.Stored {
+		e.former = &was.service
+	}
+	if e.former != nil && e.former.program() == e.service.program() {
+		e.former = nil // it is back
+	}
 	if _, ok := e.service.builtin(); !ok {
 		e.wanted, e.asked = was.wanted, was.asked && same
 	}

@@ -56,6 +56,8 @@ type Planner struct {
 type held struct {
 	plan  strategies.Plan
 	store strategies.Store // nil: the plan is not to store
+	// former is the store of the strategy before, which may have what nobody has put anew yet; nil: none.
+	former strategies.Store
 }
 
 // New returns a planner with a plan for each service. Strategies are asked once Run is called.
@@ -138,6 +140,34 @@ func (p *Planner) Store(service string) (strategies.Store, bool) {
 	return h.store, h.store != nil
 }
 
+// Former returns the store that kept a service's sessions under the strategy before, until Left is called; false where
+// there is none. What it returns must not be called on the path of a request.
+func (p *Planner) Former(service string) (strategies.Store, bool) {
+	h := (*p.view.Load())[service]
+	return h.former, h.former != nil
+}
+
+// Formers returns the services of which there is one.
+func (p *Planner) Formers() (all []string) {
+	for service, h := range *p.view.Load() {
+		if h.former != nil {
+			all = append(all, service)
+		}
+	}
+	return all
+}
+
+// Left says that nobody needs the former store of a service any more. Its process ends if no other service needs it.
+func (p *Planner) Left(service string) {
+	p.mu.Lock()
+	if e := p.entries[service]; e != nil {
+		e.former = nil
+	}
+	p.publish()
+	p.mu.Unlock()
+	p.Replaced()
+}
+
 // Run keeps the strategies' processes running and asks them, until ctx ends; then they have ended too. It must be
 // called once. It returns nil.
 func (p *Planner) Run(ctx context.Context) error {
@@ -199,6 +229,11 @@ func (p *Planner) publish() {
 		h := held{plan: e.within(p.roster)}
 		if r := p.processes[e.service.program()]; r != nil && h.plan.Class == strategies.Stored {
 			h.store = r.replicator
+		}
+		if e.former != nil {
+			if r := p.processes[e.former.program()]; r != nil {
+				h.former = r.replicator
+			}
 		}
 		next[name] = h
 		if was := p.view.Load(); was == nil || (*was)[name] != h {

@@ -161,6 +161,57 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// A store that is left is asked until somebody says that it is not needed any more.
+func TestFormer(t *testing.T) {
+	s, async := service(t, "a", "mine"), service(t, "a", "async")
+	s.Args, s.Settings = []string{"store", "x", "y"}, `{"urls":["x"]}`
+	p, _ := started(t, 3, s)
+	stored := func() error {
+		if _, ok := p.Store("a"); !ok {
+			return fmt.Errorf("%+v", p.Status())
+		}
+		return nil
+	}
+	until(t, stored)
+	use := func(s Service) {
+		if err := p.Use([]Service{s}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all := p.Formers(); len(all) > 0 {
+		t.Errorf("nothing was left, and there are %q", all)
+	}
+	before := status(t, p, "a").PID
+	use(async)
+	more := async
+	more.Factor = 1
+	use(more)
+	former, ok := p.Former("a")
+	if _, still := p.Store("a"); !ok || still || len(p.Formers()) != 1 {
+		t.Fatalf("former %v, store %v, %q", ok, still, p.Formers())
+	}
+	answered(t, p, "a") // after a round
+	if _, err := former.Inspect(t.Context()); err != nil {
+		t.Error(err)
+	}
+	use(s)
+	until(t, stored)
+	if _, ok := p.Former("a"); ok || status(t, p, "a").PID != before {
+		t.Errorf("it is back, and former %v; %+v", ok, p.Status())
+	}
+	use(async)
+	p.Left("a")
+	if _, ok := p.Former("a"); ok {
+		t.Error("left, and still there")
+	}
+	until(t, func() error {
+		if _, err := former.Inspect(t.Context()); err == nil {
+			return errors.New("its process still runs")
+		}
+		return nil
+	})
+}
+
 // Services and strategies are replaced while it runs.
 func TestUse(t *testing.T) {
 	p, _ := started(t, 3, service(t, "a", "async"))

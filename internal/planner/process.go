@@ -31,6 +31,9 @@ func (p *Planner) follow(ctx context.Context, roster strategies.Roster) {
 		if _, ok := e.service.builtin(); !ok || roster.Carriers() > 1 {
 			needed[e.service.program()] = e.service
 		}
+		if e.former != nil {
+			needed[e.former.program()] = *e.former
+		}
 	}
 	for key, run := range p.processes {
 		if _, ok := needed[key]; !ok {

@@ -17,9 +17,10 @@ const (
 	Ballot   = "ballot"   // a gateway that promised to refuse a ballot keeps copies under it
 	First    = "first"    // of the copies of a record the first one found is taken for the newest
 	Squatter = "squatter" // a gateway serves a session of which it has a copy, without a claim
+	Rooted   = "rooted"   // sessions stay where they were kept when another strategy is chosen, and nobody looks there
 )
 
 // All returns them.
 func All() []string {
-	return []string{Promise, BootWait, Fsync, Untagged, Lease, Recheck, Epoch, PreVote, Amnesia, Alone, Hasty, Squatter, Ballot, First}
+	return []string{Promise, BootWait, Fsync, Untagged, Lease, Recheck, Epoch, PreVote, Amnesia, Alone, Hasty, Squatter, Rooted, Ballot, First}
 }

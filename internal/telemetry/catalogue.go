@@ -81,6 +81,7 @@ const (
 	SessionClaims    = "quorate_session_claims_total"
 	SessionRelays    = "quorate_session_relays_total"
 	SessionReleases  = "quorate_session_releases_total"
+	SessionHints     = "quorate_session_hints_total"
 	SessionUnheard   = "quorate_session_holders_silent_total"
 	SessionGone      = "quorate_session_copies_lost_total"
 	SessionDropped   = "quorate_session_changes_dropped_total"
@@ -161,6 +162,7 @@ func kept() []Metric {
 		{SessionClaims, Counter, "Sessions that this gateway has claimed, because their owner's life had ended or it had released them.", nil},
 		{SessionRelays, Counter, "Requests that this gateway has sent to the gateway that owns their session.", nil},
 		{SessionReleases, Counter, "Sessions that this gateway has released to another whose agents had moved.", nil},
+		{SessionHints, Counter, "Sessions to be taken over of which a mirror nearby told before the store itself did.", nil},
 		{SessionUnheard, Counter, "Sessions claimed without having heard a gateway that may hold newer contents.", nil},
 		{SessionGone, Counter, "Sessions whose owner had ended and of which no gateway had a copy.", nil},
 		{SessionDropped, Counter, "Sessions of this gateway's whose last changes were dropped: another gateway had claimed them without.", nil},

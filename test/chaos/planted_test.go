@@ -122,9 +122,10 @@ func three(episodes ...schedule.Episode) schedule.Schedule {
 	return s
 }
 
-// A bug without a plot is one that nobody looks for. Those of copies are found by the test of internal/replica.
+// A bug without a plot is one that nobody looks for. Those of copies are found by the test of internal/replica, and rooted by
+// that of test/sessions.
 func TestEveryBugHasAPlot(t *testing.T) {
-	elsewhere := []string{planted.Ballot, planted.First}
+	elsewhere := []string{planted.Ballot, planted.First, planted.Rooted}
 	for _, bug := range planted.All() {
 		plotted := slices.ContainsFunc(plots(), func(p plot) bool { return p.bug == bug })
 		if plotted == slices.Contains(elsewhere, bug) {

@@ -20,6 +20,7 @@ func TestChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := nats(t)
+	var rows []changesRow
 	for _, s := range []struct{ name, config string }{
 		{"async", ""}, {"quorum", "replication: {strategy: quorum}\n"}, {"jetstream", inJetStream(c)},
 	} {
@@ -49,18 +50,37 @@ func TestChanges(t *testing.T) {
 			seconds := (monotonic() - begin).Seconds()
 			w.copied(m)
 			l := m.list()
-			t.Logf("%s: N=%d changes of %d sessions, %.0f/s, p50 %.1f ms, p99 %.1f ms; %d bytes of %d records at this gateway, %d of %d in the group%s",
-				s.name, len(took), len(agents), float64(len(took))/seconds, quantile(took, .5), quantile(took, .99),
-				l.Bytes, l.Records, l.CommittedBytes, l.Committed, inFiles(t, c))
+			r := changesRow{s.name, len(took), float64(len(took)) / seconds, quantile(took, .5), quantile(took, .99), per(l.Bytes, l.Records), per(int64(l.CommittedBytes), l.Committed), 0}
+			if s.name == "jetstream" {
+				r.nats = inFiles(t, c)
+			}
+			rows = append(rows, r)
 			if len(took) == 0 {
 				t.Error("nothing was changed")
 			}
 		})
 	}
+	for _, r := range rows {
+		t.Logf("%-9s N=%d changes, %.0f/s (%.2f of %s), p50 %.1f ms, p99 %.1f ms; bytes of a session: %d at a gateway, %d at a voter, %d at a NATS server",
+			r.name, r.n, r.rate, r.rate/rows[0].rate, rows[0].name, r.p50, r.p99, r.gateway, r.voter, r.nats)
+	}
+	if len(rows) == 3 && (rows[1].voter == 0 || rows[2].nats == 0) {
+		t.Errorf("contents are not where they should be: %+v", rows)
+	}
 }
 
-// inFiles is what one NATS server has in its streams.
-func inFiles(t *testing.T, c *natsproc.Cluster) string {
+// changesRow is what one strategy came to.
+type changesRow struct {
+	name                 string
+	n                    int
+	rate, p50, p99       float64 // a second, milliseconds
+	gateway, voter, nats int     // bytes of a session
+}
+
+func per(bytes int64, records int) int { return int(bytes) / max(records, 1) }
+
+// inFiles is how many bytes of an entry one NATS server has in its streams.
+func inFiles(t *testing.T, c *natsproc.Cluster) int {
 	t.Helper()
 	answer, err := http.Get("http://" + c.Servers[0].Monitoring + "/jsz")
 	if err != nil {
@@ -71,6 +91,5 @@ func inFiles(t *testing.T, c *natsproc.Cluster) string {
 	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
 		t.Fatal(err)
 	}
-	text, _ := json.Marshal(said)
-	return ", at a NATS server " + string(text)
+	return per(int64(said.Bytes), said.Messages)
 }

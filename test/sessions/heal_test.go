@@ -1,7 +1,6 @@
 package sessions_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -113,79 +112,6 @@ func (w *world) insist(ask func() *answer) *answer {
 		if a := ask(); !a.later() || monotonic() > end {
 			return a
 		}
-	}
-}
-
-// TestLossIsTheLag kills a gateway whose sessions change all the time: what is lost of changes that were answered is no
-// older than the lag that was measured, and in a healthy fleet that is short.
-func TestLossIsTheLag(t *testing.T) {
-	w := newWorld(t, setup{})
-	owner, other := w.members[0], w.members[1]
-	const n = 20
-	changes := make([][]time.Duration, n) // by session, when each change was answered
-	sessions := make([]*raw, n)
-	w.all(n, "opened", func(i int) *answer { sessions[i] = w.raw(owner.url()); return sessions[i].begin() })
-	w.copied(owner)
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	defer stop()
-	lags := make(chan []float64, 1)
-	go func() { lags <- owner.lags(ctx) }()
-	// The kill is in the midst of changes.
-	kill := make(chan time.Duration, 1)
-	go func() { w.pass(2 * time.Second); owner.kill(); kill <- monotonic() }()
-	w.each(n, func(i int) error {
-		for k := 1; k <= 400; k++ {
-			a := sessions[i].subscribe(ctx, k)
-			if !a.good() {
-				break
-			}
-			changes[i] = append(changes[i], a.at)
-			w.pass(5 * time.Millisecond)
-		}
-		return nil
-	})
-	killed := <-kill
-	stop()
-	measured := <-lags
-	answered, lost, worst := 0, 0, time.Duration(0)
-	for i, r := range sessions {
-		held := w.insist(r.at(other).settings)
-		if !held.good() {
-			t.Errorf("session %d: %s", i, held)
-			continue
-		}
-		answered += len(changes[i])
-		for k := held.subscribed(); k < len(changes[i]); k++ {
-			lost++
-			worst = max(worst, killed-changes[i][k])
-		}
-	}
-	p99, most := quantile(measured, .99), quantile(measured, 1)
-	t.Logf("N=%d changes of %d sessions answered, %d lost, the oldest %s before the kill; lag: N=%d, p99 %.0f ms, worst %.0f ms", answered, n, lost, worst.Round(time.Millisecond), len(measured), p99, most)
-	if answered < 10*n || len(measured) < 10 {
-		t.Errorf("%d changes and %d measurements are too few", answered, len(measured))
-	}
-	if bound := time.Duration(most)*time.Millisecond + 100*time.Millisecond; worst > bound {
-		t.Errorf("lost changes of %s before the kill; the lag was never more than %s", worst, bound)
-	}
-	judge(t, "lag, p99", time.Duration(p99)*time.Millisecond, 500*time.Millisecond)
-}
-
-// lags measures the lag of a gateway until it is gone or ctx ends, in milliseconds.
-func (m *member) lags(ctx context.Context) (all []float64) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return all
-		case <-tick.C:
-		}
-		v, ok := m.metric("quorate_session_replication_lag_ms")
-		if !ok {
-			return all
-		}
-		all = append(all, v)
 	}
 }
 

@@ -96,10 +96,12 @@ func (m *member) plugin() (pid int) {
 	return pid
 }
 
-// TestJetStreamSurvives kills a NATS server and then the gateway of live sessions whose contents are in JetStream.
+// TestJetStreamSurvives kills the gateway of live sessions whose contents are in JetStream: alone, with a NATS server that
+// follows, and with the one that leads.
 func TestJetStreamSurvives(t *testing.T) {
 	c := nats(t)
 	w := newWorld(t, setup{updates: time.Second, config: inJetStream(c)})
+	w.nats = c
 	url := w.balance(w.members[0], w.members[1], w.members[2])
 	agents := w.connectAll(url, number(t, "SESSIONS", 60))
 	w.copied(w.members...)
@@ -107,12 +109,25 @@ func TestJetStreamSurvives(t *testing.T) {
 		t.Errorf("a session shows as %+v", s)
 	}
 	w.survived(agents, w.through(agents, w.members[0].kill), 1200*time.Millisecond)
+	mended := func(m *member, s *natsproc.Server) {
+		w.start(m)
+		if err := s.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.writable(w.members...)
+		if err := w.recovered(s.Name + " was killed"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.start(w.members[0])
 	w.writable(w.members...)
+	follower := c.Servers[(w.leads()+1)%len(c.Servers)]
+	w.survived(agents, w.through(agents, func() { follower.Kill(); w.members[1].kill() }), 1200*time.Millisecond)
+	mended(w.members[1], follower)
 	// NATS elects within some seconds, and until then nobody takes a session over; agents are told to ask again.
 	began := monotonic()
-	c.Servers[0].Kill()
-	w.members[1].kill()
+	c.Servers[w.leads()].Kill()
+	w.members[2].kill()
 	errs := w.eachOf(len(agents), len(agents), func(i int) (err error) {
 		for end := monotonic() + 2*nextCall; monotonic() < end; w.pass(100 * time.Millisecond) {
 			if err = agents[i].inPlace(t.Context(), w); err == nil {
@@ -127,7 +142,7 @@ func TestJetStreamSurvives(t *testing.T) {
 	for _, err := range errs[:min(len(errs), 5)] {
 		t.Error(err)
 	}
-	t.Logf("a NATS server and a gateway killed at once: N=%d, %d lost, all in place after %d ms", len(agents), len(errs), (monotonic() - began).Milliseconds())
+	t.Logf("the NATS leader and a gateway killed at once: N=%d, %d lost, all in place after %d ms", len(agents), len(errs), (monotonic() - began).Milliseconds())
 }
 
 // TestJetStreamAway takes all of NATS away, and then the plugin: settled sessions go on, changes are refused, what
@@ -203,20 +218,9 @@ func TestJetStreamAway(t *testing.T) {
 // TestJetStreamPartitioned cuts off one NATS server after the other, each with a gateway: changes at the others are taken
 // once a leader is elected, and what was acknowledged is there after the heal, at another gateway.
 func TestJetStreamPartitioned(t *testing.T) {
-	var hosts []*testnet.Host
-	w := newWorld(t, setup{apart: true, seed: seed(t), engine: func(w *world) string {
-		var places []natsproc.Place
-		for i := range 3 {
-			at := newHost(t, w.net, fmt.Sprintf("nats-%d", i+1))
-			hosts = append(hosts, at.host)
-			places = append(places, natsproc.Place{
-				Name: at.host.Name, Client: at.address(), Cluster: at.address(), Monitoring: at.address(), Group: at.group,
-			})
-		}
-		return inJetStream(natsAt(t, places))
-	}})
+	w := newWorld(t, setup{apart: true, seed: seed(t), engine: natsApart})
 	agents := [][]*agent{w.connectAll(w.balance(w.members[0]), 6), w.connectAll(w.balance(w.members[1]), 6), w.connectAll(w.balance(w.members[2]), 6)}
-	for i, cut := range hosts {
+	for i, cut := range w.natsHosts {
 		w.net.Isolate(cut, func(c *testnet.Condition) { c.Cut = true })
 		began := monotonic()
 		for j, m := range w.members {

@@ -2,6 +2,7 @@ package sessions_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -43,14 +44,14 @@ func (m *member) begin() error {
 	if err := os.WriteFile(m.file(), []byte(m.document()), 0o600); err != nil {
 		return err
 	}
-	path := binary
+	path := cmp.Or(m.w.setup.binary, binary)
 	if m.binary != "" {
 		path = m.binary
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.w.t.Context()), formed)
 	defer cancel()
 	p, _, err := m.at.group.Start(ctx, child.Spec{
-		Path: path, Args: []string{"serve", "--config", m.file()}, Ready: child.Stderr, ReadyMsg: "serving", Log: m.log,
+		Path: path, Args: []string{"serve", "--config", m.file()}, Env: m.w.setup.env, Ready: child.Stderr, ReadyMsg: "serving", Log: m.log,
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w\n%s", m.name, err, m.log.tail())

@@ -13,6 +13,7 @@ import (
 	"github.com/quorate/quorate/internal/ca"
 	"github.com/quorate/quorate/internal/child"
 	"github.com/quorate/quorate/internal/mcpnode"
+	"github.com/quorate/quorate/internal/natsproc"
 	"github.com/quorate/quorate/internal/testnet"
 )
 
@@ -37,6 +38,8 @@ type setup struct {
 	updates  time.Duration
 	// engine starts what else the gateways need, and returns more lines of the file; nil: nothing.
 	engine func(*world) string
+	binary string   // of all gateways; "": this tree's
+	env    []string // of all gateways, besides this process's
 }
 
 // interval is that between heartbeats: over a distance about a round trip, as docs/configuration.md advises.
@@ -56,6 +59,9 @@ type world struct {
 	edge    *place       // where agents and their balancer are
 	members []*member
 	nodes   []*node
+	// Of the strategy jetstream where hosts are apart.
+	nats      *natsproc.Cluster
+	natsHosts []*testnet.Host
 }
 
 // node is one MCP server with a journal.
