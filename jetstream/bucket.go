@@ -88,9 +88,7 @@ func (s *Store) open(ctx context.Context) (jetstream.Stream, error) {
 	if err != nil {
 		return nil, inner(err)
 	}
-	for _, region := range s.set.Mirrors { // what they are for can wait
-		_, _ = s.mirrorOf(ctx, s.js, region)
-	}
+	go s.makeMirrors()
 	s.bucket = b
 	return b, nil
 }

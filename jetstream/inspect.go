@@ -159,7 +159,7 @@ func (s *Store) mirrorsOf(ctx context.Context, found *findings) {
 		}
 		switch {
 		case err != nil:
-			found.bad("mirror "+region, err.Error(), "give a server of that region server_tags: [\"region:"+region+"\"]; a gateway there makes it within seconds")
+			found.bad("mirror "+region, err.Error(), "give a server of that region server_tags: [\"region:"+region+"\"]; the gateways make it within seconds")
 		case info.Mirror == nil || info.Mirror.Error != nil:
 			found.bad("mirror "+region, "it does not follow the bucket", "see nats stream info "+s.set.mirror(region))
 		case region == s.told.Region && s.near.conn != nil && !s.near.conn.IsConnected():

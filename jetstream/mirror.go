@@ -47,6 +47,28 @@ func (s *Store) mirrorOf(ctx context.Context, js jetstream.JetStream, region str
 	return m, err
 }
 
+// makeMirrors has every mirror made that is missing, and tries again where a region has no server yet, until Close.
+func (s *Store) makeMirrors() {
+	for missing := true; missing; {
+		missing = false
+		for _, region := range s.set.Mirrors {
+			ctx, cancel := context.WithTimeout(context.Background(), mirrorAgain)
+			if _, err := s.mirrorOf(ctx, s.js, region); err != nil {
+				missing = true
+			}
+			cancel()
+		}
+		if !missing {
+			return
+		}
+		select {
+		case <-time.After(mirrorAgain):
+		case <-s.ended:
+			return
+		}
+	}
+}
+
 // approach prepares the connection to servers nearby, where there are any with a mirror.
 func (s *Store) approach() (err error) {
 	s.near.js = s.js

@@ -41,6 +41,8 @@ type Store struct {
 	js     jetstream.JetStream
 	known  cache
 	near   mirror
+	ended  chan struct{}
+	once   sync.Once // closes it
 	mu     sync.Mutex
 	bucket jetstream.Stream // nil until it is there
 }
@@ -58,7 +60,7 @@ func (s *Store) Configure(_ context.Context, told strategies.Settings) (err erro
 	if s.set, err = parse(told.JSON); err != nil {
 		return err
 	}
-	s.told = told
+	s.told, s.ended = told, make(chan struct{})
 	if s.conn, err = s.connect(s.set.URLs); err != nil {
 		return strategies.Refuse("no way to NATS: %v", err)
 	}
@@ -80,6 +82,11 @@ func (s *Store) log() *slog.Logger {
 
 // Close ends the connections.
 func (s *Store) Close() error {
+	s.once.Do(func() {
+		if s.ended != nil {
+			close(s.ended)
+		}
+	})
 	for _, c := range []*nats.Conn{s.conn, s.near.conn} {
 		if c != nil {
 			c.Close()

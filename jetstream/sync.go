@@ -64,5 +64,6 @@ func ask(ctx context.Context, at string) (one server, err error) {
 	if answer.StatusCode != http.StatusOK {
 		return one, fmt.Errorf("status %d", answer.StatusCode)
 	}
-	return one, json.NewDecoder(io.LimitReader(answer.Body, maxPage)).Decode(&one)
+	err = json.NewDecoder(io.LimitReader(answer.Body, maxPage)).Decode(&one)
+	return one, err
 }
