@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond Go, git and curl: Debian packages (when something is missing), the pinned npm
-# packages of test/npm and the pinned Consul of tools/consul, into a cache outside the repository. Does nothing when all
-# is there.
+# packages of test/npm, the pinned Consul of tools/consul and, where there is no Terraform, the pinned OpenTofu of
+# tools/opentofu, into a cache outside the repository. Does nothing when all is there.
 # What cannot be installed is said loudly; with CI=true it is also an error, since no test may be lost in silence there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -86,15 +86,17 @@ npm_packages() {
 
 consul() { scripts/install-tools consul >&2 || lose "consul" "building it failed (no network, or not enough memory)"; }
 
-# Terraform comes from no registry that is asked here: who has it names it by the PATH or TF_ACC_TERRAFORM_PATH.
-terraform() {
-  [ -n "${TF_ACC_TERRAFORM_PATH:-}" ] || have terraform || lose terraform "the provider and its modules are not tested: put terraform 1.8 or later on the PATH, or name it, or tofu, with TF_ACC_TERRAFORM_PATH"
+# Terraform comes from no registry that is asked here: who has it names it by the PATH or TF_ACC_TERRAFORM_PATH. Else
+# OpenTofu, which is built as Consul is. (A function of the name terraform would be found in place of the program.)
+terraform_or_tofu() {
+  [ -n "${TF_ACC_TERRAFORM_PATH:-}" ] || have terraform || scripts/install-tools tofu >&2 ||
+    lose terraform "building OpenTofu failed (no network, or not enough memory), so the provider and its modules are not tested: put terraform 1.8 or later on the PATH, or name it with TF_ACC_TERRAFORM_PATH"
 }
 
 debian_packages
 npm_packages
 consul
-terraform
+terraform_or_tofu
 
 if [ ${#lost[@]} -gt 0 ]; then
   printf '!!!! %d thing(s) missing: %s\n!!!! Tests that need them will be skipped, saying so.\n' "${#lost[@]}" "${lost[*]}" >&2

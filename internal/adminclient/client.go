@@ -59,6 +59,7 @@ func (c Config) check() error {
 // Client asks one gateway. It is safe for concurrent use.
 type Client struct {
 	base, token string
+	certified   bool // it has a certificate to show
 	patience    time.Duration
 	http        *http.Client
 	// tired is set when patience has ended once, until something is answered: whoever asks many things of a dead
@@ -71,7 +72,7 @@ func New(cfg Config) (*Client, error) {
 	if err := cfg.check(); err != nil {
 		return nil, fmt.Errorf("adminclient: %w", err)
 	}
-	c := &Client{token: cfg.Token, patience: cfg.Patience}
+	c := &Client{token: cfg.Token, certified: cfg.CertFile != "", patience: cfg.Patience}
 	if c.patience == 0 {
 		c.patience = DefaultPatience
 	}
@@ -162,7 +163,7 @@ func (c *Client) do(ctx context.Context, q request) (answer, error) {
 		}
 		var no *Refusal
 		refused := errors.As(err, &no)
-		if refused && !no.passing() || ctx.Err() != nil {
+		if refused && !no.passing() || errors.Is(err, ErrCertificate) || ctx.Err() != nil {
 			return answer{unsure: unsure}, err
 		}
 		if c.tired.Load() || time.Now().After(end) {
@@ -201,6 +202,9 @@ func (c *Client) once(ctx context.Context, q request) ([]byte, error) {
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err
+		}
+		if certificate := c.certificate(err); certificate != nil {
+			return nil, fmt.Errorf("adminclient: %w", certificate)
 		}
 		return nil, fmt.Errorf("adminclient: no gateway answers at %s: %w", c.base, err)
 	}

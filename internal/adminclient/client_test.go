@@ -142,20 +142,30 @@ func TestMutualTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := strings.TrimPrefix(s.URL, "https://")
+	elsewhere := filepath.Join(dir, "elsewhere")
+	if err := ca.Init(elsewhere, ca.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	strangers, err := ca.Issue(elsewhere, "us", "gw-1", ca.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
-		cfg Config
-		ok  bool
+		cfg  Config
+		want string // "": it is let in
 	}{
-		"both":              {Config{Address: address, CAFile: trusted, CertFile: files.Cert, KeyFile: files.Key}, true},
-		"no certificate":    {Config{Address: address, CAFile: trusted}, false},
-		"another gateway's": {Config{Address: address, CAFile: filepath.Join(dir, "ca.crt"), CertFile: files.Cert, KeyFile: files.Key}, false},
+		"both":              {Config{Address: address, CAFile: trusted, CertFile: files.Cert, KeyFile: files.Key}, ""},
+		"no certificate":    {Config{Address: address, CAFile: trusted}, "write cert_file and key_file"},
+		"a stranger's":      {Config{Address: address, CAFile: trusted, CertFile: strangers.Cert, KeyFile: strangers.Key}, "does not take the certificate of cert_file"},
+		"another gateway's": {Config{Address: address, CAFile: filepath.Join(dir, "ca.crt"), CertFile: files.Cert, KeyFile: files.Key}, "ca_file does not vouch"},
 	} {
-		c.cfg.Patience = time.Millisecond
+		c.cfg.Patience = 10 * time.Minute // which nobody waits for: certificates do not mend themselves
 		client, err := New(c.cfg)
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		if _, err = client.Setting(t.Context(), settings.Routes, "x"); (err == nil) != c.ok {
+		_, err = client.Setting(t.Context(), settings.Routes, "x")
+		if (err == nil) != (c.want == "") || errors.Is(err, ErrCertificate) != (err != nil) || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

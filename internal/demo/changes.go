@@ -18,10 +18,24 @@ func changes(before, after view) []string {
 			out = append(out, fmt.Sprintf("%s: the write gate is %s", at, a.gate))
 		}
 		for _, of := range places() {
+			out = append(out, known(at, of, b, a)...)
 			out = append(out, change(at, b.sees[of], a.sees[of])...)
 		}
 	}
 	return out
+}
+
+// known says that a region has come to know another one, or knows it no more. The first look is no change.
+func known(at, of string, b, a edge) []string {
+	_, before := b.sees[of]
+	_, after := a.sees[of]
+	switch {
+	case b.sees == nil || a.sees == nil || before == after:
+		return nil
+	case after:
+		return []string{at + " knows " + of}
+	}
+	return []string{at + " knows " + of + " no more"}
 }
 
 // change says how one region changed in another's eyes, or in its own. The first look is no change.

@@ -24,11 +24,14 @@ var ErrFailed = errors.New("the demo failed")
 type Config struct {
 	Binary   string // the quorate binary: gateways and nodes are this program
 	Out      io.Writer
-	Terminal bool      // redraw one block; else lines
-	Width    int       // columns of the terminal, default 100
-	Brief    bool      // the same events without the time to watch them
-	Seed     uint64    // default from the clock; printed
-	Log      io.Writer // also gets the output of all processes; nil: only the last of it is kept, for an error
+	Terminal bool // redraw one block; else lines
+	Width    int  // columns of the terminal, default 100
+	Brief    bool // the same events without the time to watch them
+	// Hold breaks nothing: sa-east runs beside the fleet, which goes on until ctx ends or 30 minutes are over. It is the
+	// file that is made then, with what a shell needs to change the fleet, and removed at the end; "" plays the events.
+	Hold string
+	Seed uint64    // default from the clock; printed
+	Log  io.Writer // also gets the output of all processes; nil: only the last of it is kept, for an error
 }
 
 // settleTime is how long the load goes on at the end: a duplicate would come late, and a subscription
@@ -42,6 +45,13 @@ const settleTime = 1500 * time.Millisecond
 func Run(ctx context.Context, cfg Config) error {
 	if cfg.Seed == 0 {
 		cfg.Seed = uint64(time.Now().UnixNano())
+	}
+	if cfg.Hold != "" {
+		remove, err := claim(cfg.Hold)
+		if err != nil {
+			return fmt.Errorf("demo: %w", err)
+		}
+		defer remove()
 	}
 	tail := new(child.Tail)
 	log := io.Writer(tail)
@@ -62,7 +72,11 @@ func run(ctx context.Context, cfg Config, log io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	out := &screen{out: cfg.Out, terminal: cfg.Terminal, width: cfg.Width}
-	out.say("Starting 3 regions with %d agents each, a gateway and 2 or 3 nodes; seed %d.", agents().Total(), cfg.Seed)
+	acts := script(cfg.Brief)
+	if cfg.Hold != "" {
+		cfg.Brief, acts, out.quiet = true, script(true)[:1], quietHold
+	}
+	out.say("Starting %d regions with a gateway and 2 or 3 nodes each, and %d agents or more; seed %d.", len(cfg.regions()), agents(usEast).Total(), cfg.Seed)
 	out.say("%s", timesOf(cfg.Brief))
 	w, err := newWorld(ctx, cfg, dir, log)
 	defer w.close()
@@ -73,22 +87,35 @@ func run(ctx context.Context, cfg Config, log io.Writer) error {
 	if s.load, err = newLoad(w.doors, cfg.Seed); err != nil {
 		return err
 	}
-	return s.run(ctx, w, script(cfg.Brief))
+	return s.run(ctx, w, acts, cfg.Hold)
+}
+
+// regions are those that run.
+func (c Config) regions() []string {
+	if c.Hold != "" {
+		return places()
+	}
+	return founders()
 }
 
 func newLoad(doors map[string]*door, seed uint64) (*failover.Load, error) {
 	var sites []failover.Site
 	for _, region := range places() {
-		sites = append(sites, failover.Site{Name: region, URL: doors[region].url(), Agents: agents()})
+		if d := doors[region]; d != nil {
+			sites = append(sites, failover.Site{Name: region, URL: d.url(), Agents: agents(region)})
+		}
 	}
 	return failover.NewLoad(failover.LoadConfig{Sites: sites, Think: think, Seed: seed, Gated: true})
 }
 
-// run plays the script under load, stops everything and concludes.
-func (s *show) run(ctx context.Context, w *world, script []act) error {
+// run plays the script under load, holds if there is a file for it, stops everything and concludes.
+func (s *show) run(ctx context.Context, w *world, script []act, hold string) error {
 	s.began = time.Now()
 	s.load.Start(ctx)
 	err := s.play(ctx, script)
+	if err == nil && hold != "" && ctx.Err() == nil {
+		err = s.hold(ctx, w, hold)
+	}
 	after := context.WithoutCancel(ctx)
 	if err == nil {
 		err = w.restore(after) // a script that was broken off leaves things undone

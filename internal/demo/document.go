@@ -3,6 +3,7 @@ package demo
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +38,10 @@ const classes = "fast: 10ms, medium: 125ms, slow: 200ms"
 // capacity is how many requests of other regions a region takes at once: more than there are agents.
 const capacity = 100
 
-// voters are the gateways of the control group: every region's.
+// voters are the gateways that begin the control group.
 func voters() []string {
 	var all []string
-	for _, region := range places() {
+	for _, region := range founders() {
 		all = append(all, gatewayName(region))
 	}
 	return all
@@ -56,15 +57,20 @@ func addresses(roads []road) []string {
 	return all
 }
 
-// gatewayYAML is what a gateway is told besides its nodes; dir is for what it must not forget.
+// gatewayYAML is what a gateway is told besides its nodes; dir is for what it must not forget. A founder's file says
+// nothing of sa-east, whose own says all of the founders: so it joins them, and is no region of theirs yet.
 func gatewayYAML(region, dir, peer string, id identity, all links, t times) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "data_dir: %q\n", filepath.Join(dir, gatewayName(region)))
-	fmt.Fprintf(&b, "peer: {address: %q, ca_file: %q, cert_file: %q, key_file: %q}\n", peer, id.ca, id.cert, id.key)
-	roads := all.from(region)
-	fmt.Fprintf(&b, "control: {expect: [%s], join: [%s]}\n", strings.Join(voters(), ", "), strings.Join(addresses(roads), ", "))
+	roads := slices.DeleteFunc(all.from(region), func(r road) bool { return r.to == saEast })
+	expect, advertise, own := fmt.Sprintf("expect: [%s], ", strings.Join(voters(), ", ")), "", fmt.Sprintf("  %s: {capacity: %d}\n", region, capacity)
+	if region == saEast {
+		expect, advertise, own = "", fmt.Sprintf(", advertise: %q", all.to(saEast)), ""
+	}
+	fmt.Fprintf(&b, "peer: {address: %q%s, ca_file: %q, cert_file: %q, key_file: %q}\n", peer, advertise, id.ca, id.cert, id.key)
+	fmt.Fprintf(&b, "control: {%sjoin: [%s]}\n", expect, strings.Join(addresses(roads), ", "))
 	b.WriteString("split_brain: {strategy: winner_takes_all, minority: read_only}\n")
-	fmt.Fprintf(&b, "regions:\n  %s: {capacity: %d}\n", region, capacity)
+	fmt.Fprintf(&b, "regions:\n%s", own)
 	for _, r := range roads {
 		fmt.Fprintf(&b, "  %s: {gateways: [%q], rtt: %s, capacity: %d}\n", r.to, r.address, r.rtt, capacity)
 	}

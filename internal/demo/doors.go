@@ -15,11 +15,11 @@ import (
 )
 
 // door is the one address that a region's agents know. Like a TCP balancer it knows nothing of what passes: a connection
-// leads to the region's own gateway, or, where that does not take it, to the nearest other one.
+// leads to the region's own gateway, or, where there is none or it does not take it, to the nearest other one.
 type door struct {
 	listener net.Listener
-	home     atomic.Pointer[string]
-	far      []*delay.Proxy // nearest first
+	home     atomic.Pointer[string] // "": nobody is led to the region's own gateway
+	far      []*delay.Proxy         // nearest first
 	work     sync.WaitGroup
 	ctx      context.Context
 	stop     context.CancelFunc
@@ -28,10 +28,14 @@ type door struct {
 // knockTime bounds one attempt to connect.
 const knockTime = 500 * time.Millisecond
 
-// openDoors opens a door in every region; listen are the addresses of their gateways. close ends it, also after an error.
+// openDoors opens a door in every region that has a gateway; listen are their addresses. Sa-east's leads elsewhere until
+// it is moved. close ends it, also after an error.
 func openDoors(listen map[string]string, seed uint64) (doors map[string]*door, err error) {
 	doors = map[string]*door{}
 	for i, region := range places() {
+		if listen[region] == "" {
+			continue
+		}
 		d, err := openDoor(region, listen, seed+uint64(100+10*i))
 		if err != nil {
 			return doors, fmt.Errorf("door of %s: %w", region, err)
@@ -44,13 +48,17 @@ func openDoors(listen map[string]string, seed uint64) (doors map[string]*door, e
 func openDoor(region string, listen map[string]string, seed uint64) (d *door, err error) {
 	d = &door{}
 	d.ctx, d.stop = context.WithCancel(context.Background())
-	d.move(listen[region])
-	ways := slices.SortedFunc(slices.Values(distances()), func(a, b distance) int { return int(a.rtt - b.rtt) })
+	home := listen[region]
+	if region == saEast {
+		home = ""
+	}
+	d.move(home)
+	ways := slices.SortedStableFunc(slices.Values(distances()), func(a, b distance) int { return int(a.rtt - b.rtt) })
 	for i, way := range ways {
 		other := way.b
 		if region == way.b {
 			other = way.a
-		} else if region != way.a {
+		} else if region != way.a || other == saEast { // which the others' agents do not know
 			continue
 		}
 		p, err := delay.Start(delay.Config{Target: listen[other], Delay: way.rtt / 2, Jitter: wobble, Seed: seed + uint64(i)})
@@ -107,7 +115,10 @@ func (d *door) carry(near net.Conn) {
 // knock connects to the first gateway that answers.
 func (d *door) knock() (net.Conn, error) {
 	dialer := net.Dialer{Timeout: knockTime}
-	at := []string{*d.home.Load()}
+	var at []string
+	if home := *d.home.Load(); home != "" {
+		at = append(at, home)
+	}
 	for _, p := range d.far {
 		at = append(at, p.Address())
 	}

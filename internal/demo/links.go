@@ -18,22 +18,21 @@ type links []link
 // wobble is how much longer than its delay something may take, one way.
 const wobble = 2 * time.Millisecond
 
-// newLinks lays a link for each distance; peers are the gateways' addresses. close ends it, also after an error.
+// newLinks lays a link for each distance between two of the peers, whose addresses are given. close ends it, also after
+// an error.
 func newLinks(peers map[string]string, seed uint64) (links, error) {
 	var all links
 	for i, d := range distances() {
-		l := link{distance: d}
+		if peers[d.a] == "" || peers[d.b] == "" {
+			continue
+		}
+		all = append(all, link{distance: d})
 		for way, to := range []string{d.b, d.a} {
 			p, err := delay.Start(delay.Config{Target: peers[to], Delay: d.rtt / 2, Jitter: wobble, Seed: seed + uint64(2*i+way)})
 			if err != nil {
 				return all, err
 			}
-			l.ways[way] = p
-			if way == 0 {
-				all = append(all, l)
-			} else {
-				all[i] = l
-			}
+			all[len(all)-1].ways[way] = p
 		}
 	}
 	return all, nil
@@ -50,6 +49,16 @@ func (ls links) from(region string) (out []road) {
 		}
 	}
 	return out
+}
+
+// to returns the address that leads to a region, from the first of the others.
+func (ls links) to(region string) string {
+	for _, l := range ls {
+		if l.b == region {
+			return l.ways[0].Address()
+		}
+	}
+	return ""
 }
 
 // road is a link as one end sees it.

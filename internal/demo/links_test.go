@@ -10,11 +10,11 @@ import (
 	"github.com/quorate/quorate/internal/delay"
 )
 
-// echoes are three gateways' peers that send back what they get.
-func echoes(t *testing.T) map[string]string {
+// echoes are gateways' peers that send back what they get.
+func echoes(t *testing.T, regions ...string) map[string]string {
 	t.Helper()
 	peers := map[string]string{}
-	for _, region := range places() {
+	for _, region := range regions {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -51,14 +51,14 @@ func trip(t *testing.T, c net.Conn) time.Duration {
 }
 
 func TestLinksHaveTheirDistances(t *testing.T) {
-	all, err := newLinks(echoes(t), 1)
+	all, err := newLinks(echoes(t, places()...), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer all.close()
 	for _, at := range places() {
 		roads := all.from(at)
-		if len(roads) != 2 {
+		if len(roads) != 3 {
 			t.Errorf("%s has %d roads", at, len(roads))
 		}
 		for _, r := range roads {
@@ -67,7 +67,8 @@ func TestLinksHaveTheirDistances(t *testing.T) {
 				t.Fatal(err)
 			}
 			trip(t, c)
-			if got := trip(t, c); got < r.rtt || got > r.rtt+60*time.Millisecond {
+			// The best of three: a busy machine makes a trip longer, never shorter.
+			if got := min(trip(t, c), trip(t, c), trip(t, c)); got < r.rtt || got > r.rtt+60*time.Millisecond {
 				t.Errorf("%s – %s: %s, want %s", at, r.to, got, r.rtt)
 			}
 			_ = c.Close()
@@ -76,7 +77,7 @@ func TestLinksHaveTheirDistances(t *testing.T) {
 }
 
 func TestDeedsReachTheRightLinks(t *testing.T) {
-	all, err := newLinks(echoes(t), 1)
+	all, err := newLinks(echoes(t, founders()...), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +144,9 @@ func TestDoorLeadsToWhoAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	says := func(want string) {
+	says := func(at, want string) {
 		t.Helper()
-		c, err := net.Dial("tcp", doors[euWest].listener.Addr().String())
+		c, err := net.Dial("tcp", doors[at].listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -155,11 +156,19 @@ func TestDoorLeadsToWhoAnswers(t *testing.T) {
 			t.Errorf("%q %v, want %q", got, err, want)
 		}
 	}
-	says(euWest)
+	says(euWest, euWest)
 	stop[euWest]()
-	says(usEast)
+	says(euWest, usEast)
 	doors[euWest].move(listen[apSouth])
-	says(apSouth)
+	says(euWest, apSouth)
+	says(saEast, usEast) // until somebody adds it
+	doors[saEast].move(listen[saEast])
+	says(saEast, saEast)
+	for _, at := range founders() {
+		if n := len(doors[at].far); n != 2 {
+			t.Errorf("%s's agents are led to %d other regions", at, n)
+		}
+	}
 }
 
 // named are listeners that tell their name and hang up, until they are stopped.

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,12 +16,14 @@ import (
 // formTime bounds the time until a new control group has begun and every gateway may write.
 const formTime = 30 * time.Second
 
-// awaitGates waits until every region may write: agents that begin before would be refused.
+// awaitGates waits until every region may write and keeps sessions: agents that begin before would be refused, or be
+// given sessions that no other gateway can go on with.
 func (w *world) awaitGates(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, formTime)
 	defer cancel()
-	for _, region := range places() {
-		if err := w.gateways[region].AwaitWritable(ctx); err != nil {
+	for _, region := range w.regions {
+		g := w.gateways[region]
+		if err := errors.Join(g.AwaitWritable(ctx), g.AwaitKept(ctx)); err != nil {
 			return fmt.Errorf("%s: %w", region, err)
 		}
 	}

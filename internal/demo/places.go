@@ -13,10 +13,15 @@ const (
 	usEast  = "us-east"
 	euWest  = "eu-west"
 	apSouth = "ap-south"
+	// saEast runs in a hold only, and no other region knows it until somebody adds it to the fleet.
+	saEast = "sa-east"
 )
 
-// places are the regions in the order in which they are shown.
-func places() []string { return []string{usEast, euWest, apSouth} }
+// founders are the regions that are a fleet from the start.
+func founders() []string { return []string{usEast, euWest, apSouth} }
+
+// places are all regions that there can be, in the order in which they are shown.
+func places() []string { return append(founders(), saEast) }
 
 // distance is the round trip between two regions.
 type distance struct {
@@ -24,12 +29,16 @@ type distance struct {
 	rtt  time.Duration
 }
 
-// distances are what public measurements between such places show, rounded.
+// distances are what public measurements between such places show, rounded. Sa-east's are one and the same, since one
+// address leads there from everywhere.
 func distances() []distance {
 	return []distance{
 		{usEast, euWest, 80 * time.Millisecond},
 		{euWest, apSouth, 120 * time.Millisecond},
 		{usEast, apSouth, 190 * time.Millisecond},
+		{usEast, saEast, 95 * time.Millisecond},
+		{euWest, saEast, 95 * time.Millisecond},
+		{apSouth, saEast, 95 * time.Millisecond},
 	}
 }
 
@@ -41,6 +50,7 @@ func specs(region string) []pool.Spec {
 		usEast:  {"both", "legacy", "modern"},
 		euWest:  {"both", "both"},
 		apSouth: {"both", "both"},
+		saEast:  {"both", "both"},
 	}
 	var out []pool.Spec
 	for i, era := range eras[region] {
@@ -50,8 +60,13 @@ func specs(region string) []pool.Spec {
 }
 
 // agents are the go-sdk clients at each region's edge: few enough to follow, enough to keep every node
-// busy. Each also holds a subscription.
-func agents() failover.Mix { return failover.Mix{ModernSDK: 2, LegacySDK: 2} }
+// busy. Each also holds a subscription. Sa-east has more without a session: they turn to its own nodes at once.
+func agents(region string) failover.Mix {
+	if region == saEast {
+		return failover.Mix{ModernSDK: 4, LegacySDK: 2}
+	}
+	return failover.Mix{ModernSDK: 2, LegacySDK: 2}
+}
 
 // think is an agent's time between two calls.
 const think = 25 * time.Millisecond

@@ -9,8 +9,11 @@ import (
 	"time"
 )
 
-// quiet is the longest time without a line when the output is not a terminal.
-const quiet = 5 * time.Second
+// The longest times without a line when the output is not a terminal: a hold's is read by whoever changes the fleet.
+const (
+	quiet     = 5 * time.Second
+	quietHold = time.Second
+)
 
 // screen draws the progress: a block drawn again and again on a terminal, lines elsewhere. Writes
 // that fail are ignored: a closed pipe must not end the demo before its verdict.
@@ -18,7 +21,8 @@ type screen struct {
 	out      io.Writer
 	terminal bool
 	width    int
-	drawn    int // lines of the block on the terminal
+	quiet    time.Duration // the longest without a line when it is no terminal; default quiet
+	drawn    int           // lines of the block on the terminal
 
 	heading string
 	says    string
@@ -70,7 +74,7 @@ func (s *screen) show(v view) {
 		s.redraw(s.block(v))
 		return
 	}
-	if v.elapsed-s.printed >= quiet {
+	if v.elapsed-s.printed >= cmp.Or(s.quiet, quiet) {
 		s.printed = v.elapsed
 		s.say("%6.1fs  %s; %s", v.elapsed.Seconds(), summary(v), traffic(v))
 	}
@@ -103,7 +107,7 @@ func clip(line string, width int) string {
 // block is always as high: the lines that go back are counted.
 func (s *screen) block(v view) []string {
 	lines := []string{"", fmt.Sprintf("%s  %s", clock(v.elapsed), s.heading), "       " + s.says, ""}
-	for _, region := range places() {
+	for _, region := range v.regions() {
 		lines = append(lines, edgeLines(region, v)...)
 	}
 	lines = append(lines, "", "  "+summary(v), "  waiting to see: "+cmp.Or(strings.Join(s.lacks, "; "), "–"), "")
@@ -130,10 +134,10 @@ func edgeLines(region string, v view) []string {
 func others(region string, e edge) string {
 	var out []string
 	for _, other := range places() {
-		if other == region {
+		o := e.sees[other]
+		if other == region || other == saEast && o.Name == "" {
 			continue
 		}
-		o := e.sees[other]
 		out = append(out, fmt.Sprintf("%-8s %-10s %3.0f ms %-6s", other, cmp.Or(o.State, "?"), o.RTTMS, cmp.Or(o.Class, "?")))
 	}
 	return strings.TrimRight(strings.Join(out, " · "), " ")
@@ -163,14 +167,18 @@ func summary(v view) string {
 	for _, w := range f.Writes {
 		refused += w.Refused
 	}
-	return fmt.Sprintf("calls %d, safe ones failed %d, writes refused %d, outcome unknown %d of %d once calls, sessions lost %d, updates %d",
-		f.Calls, f.SafeLost, refused, f.Unknown, f.Once, f.SessionsLost, f.Updates)
+	added := ""
+	if _, ok := v.edges[saEast]; ok {
+		added = fmt.Sprintf(", sa-east answered %d", answersOf(f, saEast))
+	}
+	return fmt.Sprintf("calls %d, safe ones failed %d, writes refused %d, outcome unknown %d of %d once calls, sessions lost %d, updates %d%s",
+		f.Calls, f.SafeLost, refused, f.Unknown, f.Once, f.SessionsLost, f.Updates, added)
 }
 
 // traffic says who answers whom, on one line.
 func traffic(v view) string {
 	var out []string
-	for _, region := range places() {
+	for _, region := range v.regions() {
 		var by []string
 		for _, other := range places() {
 			if n := v.rates[region][other]; n >= 0.5 {

@@ -105,9 +105,9 @@ func acts() []act {
 // well is what every later act starts from.
 func well() []sight {
 	var all []sight
-	for _, at := range places() {
+	for _, at := range founders() {
 		all = append(all, up{at}, answered{at, at}, gate{at, true}, written{at})
-		for _, of := range places() {
+		for _, of := range founders() {
 			if of != at {
 				all = append(all, reached{at, of})
 			}

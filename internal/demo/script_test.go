@@ -62,7 +62,7 @@ func (m *model) do(d deed) error {
 // served returns the regions whose agents somebody can answer: their own region, or one that is neither
 // without nodes nor cut off.
 func (m *model) served(at string) bool {
-	for _, by := range places() {
+	for _, by := range founders() {
 		if m.dead[by] != "all" && (by == at || !m.cut[by] && !m.cut[at]) {
 			return true
 		}
@@ -78,7 +78,7 @@ func TestScriptsLeaveEveryAgentServedAndBringEverythingBack(t *testing.T) {
 				if err := m.do(d); err != nil {
 					t.Errorf("%s: %v", a.name, err)
 				}
-				for _, at := range places() {
+				for _, at := range founders() {
 					if !m.served(at) {
 						t.Errorf("%s: after %q nobody can answer the agents of %s, so a lost call proves nothing", a.name, d, at)
 					}

@@ -35,6 +35,7 @@ type show struct {
 	now   view
 	rows  []row
 	told  failover.Figures // at the end of the last act
+	led   bool             // sa-east's agents are led to their own edge
 	wrong []string         // what had to be seen and was not, and what must not be and was
 	sums  []string         // what the end tells besides the table
 }
@@ -92,16 +93,22 @@ func (s *show) act(ctx context.Context, a act) error {
 	if err != nil || ctx.Err() != nil {
 		return err // an act that was broken off has no row
 	}
-	after := s.load.Figures()
-	r := row{name: a.name, calls: after.Calls - before.Calls, failed: after.SafeLost - before.SafeLost, wait: gap.Wait(time.Now()),
-		went: routes(before.Answers, after.Answers)}
+	r := s.row(a, before, gap)
 	if len(a.do) > 0 {
 		r.took = took
 	}
-	r.refused = s.refusals(a, writes(s.told, after))
-	s.told = after
 	s.rows = append(s.rows, r)
 	return nil
+}
+
+// row is what came of an act that has just ended.
+func (s *show) row(a act, before failover.Figures, gap *failover.Outage) row {
+	after := s.load.Figures()
+	r := row{name: a.name, calls: after.Calls - before.Calls, failed: after.SafeLost - before.SafeLost, wait: gap.Wait(time.Now()),
+		went: routes(before.Answers, after.Answers)}
+	r.refused = s.refusals(a, writes(s.told, after))
+	s.told = after
+	return r
 }
 
 func (s *show) do(ctx context.Context, deeds []deed) error {

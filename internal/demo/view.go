@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +18,11 @@ type view struct {
 	figures failover.Figures
 	rates   map[string]map[string]float64 // answers per second, by the region of the agents and of the answer
 	writes  map[string]failover.Writes    // of the last second, by the region of the agents
+}
+
+// regions are those that run, in their order.
+func (v view) regions() []string {
+	return slices.DeleteFunc(places(), func(region string) bool { _, ok := v.edges[region]; return !ok })
 }
 
 // edge is one region as its gateway sees the world. A gateway that does not answer is shown as it was.

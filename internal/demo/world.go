@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -16,9 +17,11 @@ import (
 	"github.com/quorate/quorate/internal/mcpnode/pool"
 )
 
-// world is three regions on loopback: in each a pool of nodes and a gateway, and between them links.
+// world is regions on loopback: in each a pool of nodes and a gateway, and between them links.
 type world struct {
 	binary, dir string
+	regions     []string // that there are: the founders, in a hold sa-east too
+	token       string   // of the admin listeners; "" for none
 	log         io.Writer
 	group       *child.Group
 	rnd         *rand.Rand
@@ -44,8 +47,12 @@ func newWorld(ctx context.Context, cfg Config, dir string, log io.Writer) (*worl
 		binary: cfg.Binary, dir: dir, log: log, group: child.NewGroup(), rnd: rand.New(rand.NewPCG(cfg.Seed, 0)),
 		pools: map[string]*pool.Pool{}, gateways: map[string]*gatewayproc.Gateway{}, dead: map[*pool.Node]bool{},
 		times: timesOf(cfg.Brief), over: make(chan struct{}), configs: map[string]gatewayproc.Config{}, killed: map[string]bool{},
+		regions: cfg.regions(),
 	}
-	for _, region := range places() {
+	if cfg.Hold != "" {
+		w.token = crand.Text()
+	}
+	for _, region := range w.regions {
 		p, err := pool.Start(ctx, w.group, pool.Config{Binary: cfg.Binary, Dir: dir, Nodes: specs(region), Log: log})
 		if err != nil {
 			return w, err
@@ -80,7 +87,7 @@ func (w *world) listens() map[string]string {
 // reserve finds an address for each gateway's peer listener: the links to it are made before it starts.
 func (w *world) reserve() (map[string]string, error) {
 	peers := map[string]string{}
-	for _, region := range places() {
+	for _, region := range w.regions {
 		address, mark, err := pool.Reserve()
 		if err != nil {
 			return nil, err
@@ -92,16 +99,16 @@ func (w *world) reserve() (map[string]string, error) {
 
 // startGateways starts them together, as each waits until its nodes are verified.
 func (w *world) startGateways(ctx context.Context, peers map[string]string) error {
-	ids, err := issue(w.dir)
+	ids, err := issue(w.dir, w.regions)
 	if err != nil {
 		return err
 	}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	var failed error
-	for _, region := range places() {
+	for _, region := range w.regions {
 		cfg := gatewayproc.Config{
-			Binary: w.binary, Dir: w.dir, Name: gatewayName(region), Region: region, Log: w.log,
+			Binary: w.binary, Dir: w.dir, Name: gatewayName(region), Region: region, Token: w.token, Log: w.log,
 			Gateway: gatewayYAML(region, w.dir, peers[region], ids[region], w.links, w.times), Service: serviceYAML,
 		}
 		for _, n := range w.pools[region].Nodes() {
@@ -124,10 +131,11 @@ func (w *world) startGateways(ctx context.Context, peers map[string]string) erro
 	return failed
 }
 
-// guard closes over when the first gateway ends.
+// guard closes over when the first founder's gateway ends. Sa-east's is for others to play with: the verdict tells what
+// that cost.
 func (w *world) guard() {
-	for _, g := range w.gateways {
-		w.watchOver(g)
+	for _, region := range founders() {
+		w.watchOver(w.gateways[region])
 	}
 }
 
@@ -228,7 +236,7 @@ func (w *world) start(ctx context.Context, region string) error {
 // restore brings everything back that a script which was broken off left undone.
 func (w *world) restore(ctx context.Context) error {
 	var failed error
-	for _, region := range places() {
+	for _, region := range w.regions {
 		failed = errors.Join(failed, w.heal(region), w.start(ctx, region), w.revive(ctx, region))
 	}
 	w.links.home()

@@ -30,16 +30,30 @@ func (g *Gateway) Writable(ctx context.Context) (bool, error) {
 
 // AwaitWritable waits until the gateway's write gate is open, or ctx ends.
 func (g *Gateway) AwaitWritable(ctx context.Context) error {
+	return g.await(ctx, "the write gate is not open", g.Writable)
+}
+
+// AwaitKept waits until sessions that are opened now outlive the gateway, or ctx ends.
+func (g *Gateway) AwaitKept(ctx context.Context) error {
+	return g.await(ctx, "sessions are not kept", func(ctx context.Context) (bool, error) {
+		var all admin.SessionList
+		err := g.read(ctx, "/v1/sessions", &all)
+		return all.Kept, err
+	})
+}
+
+// await asks until what is waited for has come. why says that it has not.
+func (g *Gateway) await(ctx context.Context, why string, ask func(context.Context) (bool, error)) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		open, err := g.Writable(ctx)
-		if open {
+		come, err := ask(ctx)
+		if come {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("gatewayproc: the write gate is not open: %w", errors.Join(context.Cause(ctx), err))
+			return fmt.Errorf("gatewayproc: %s: %w", why, errors.Join(context.Cause(ctx), err))
 		case <-g.process.Done():
 			return fmt.Errorf("gatewayproc: the gateway ended: %w", errors.Join(child.ErrEnded, g.process.Err()))
 		case <-tick.C:

@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -40,6 +38,7 @@ type Config struct {
 	Name    string // of the gateway, default "gw-1"
 	Region  string // default "local"
 	Nodes   []Node // of its region, at least one
+	Token   string // that the admin listener wants; "": none
 	Service string // more YAML of the service, indented by four spaces; "" adds none
 	Gateway string // more YAML of the gateway, not indented; "" adds none
 	Env     []string
@@ -53,6 +52,7 @@ type Config struct {
 type Gateway struct {
 	process       *child.Process
 	listen, admin string
+	token         string
 	region        string
 	nodes         int
 	http          *http.Client
@@ -64,8 +64,8 @@ func Start(ctx context.Context, group *child.Group, cfg Config) (*Gateway, error
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	cfg.Name, cfg.Region = cmp.Or(cfg.Name, "gw-1"), cmp.Or(cfg.Region, "local")
-	file := filepath.Join(cfg.Dir, cfg.Name+".yaml")
-	if err := os.WriteFile(file, []byte(document(cfg)), 0o600); err != nil {
+	file, err := write(cfg)
+	if err != nil {
 		return nil, fmt.Errorf("gatewayproc: %w", err)
 	}
 	argv := append(append([]string{}, cfg.Command...), cfg.Binary, "serve", "--config", file)
@@ -81,7 +81,7 @@ func Start(ctx context.Context, group *child.Group, cfg Config) (*Gateway, error
 		p.Kill()
 		return nil, fmt.Errorf("gatewayproc: ready line %q: %w", line, err)
 	}
-	g := &Gateway{process: p, listen: ready.Listen, admin: ready.Admin, region: cfg.Region, nodes: len(cfg.Nodes), http: &http.Client{
+	g := &Gateway{process: p, listen: ready.Listen, admin: ready.Admin, token: cfg.Token, region: cfg.Region, nodes: len(cfg.Nodes), http: &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true},
 	}}
 	if err := g.AwaitHealthy(ctx); err != nil {
@@ -102,6 +102,9 @@ func (g *Gateway) Done() <-chan struct{} { return g.process.Done() }
 
 // Listen is the address that agents connect to, HOST:PORT.
 func (g *Gateway) Listen() string { return g.listen }
+
+// AdminURL is where operators connect.
+func (g *Gateway) AdminURL() string { return "http://" + g.admin }
 
 // Kill ends the gateway as a crash does, with SIGKILL, and waits until it is gone.
 func (g *Gateway) Kill() {
@@ -197,6 +200,9 @@ func (g *Gateway) ask(ctx context.Context, path string) (status int, body []byte
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.admin+path, nil)
 	if err != nil {
 		return 0, nil, fmt.Errorf("gatewayproc: %s: %w", path, err)
+	}
+	if g.token != "" {
+		req.Header.Set("Authorization", "Bearer "+g.token)
 	}
 	resp, err := g.http.Do(req)
 	if err != nil {

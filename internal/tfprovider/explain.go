@@ -26,7 +26,24 @@ func (d *document) explain(to *diag.Diagnostics, name string, err error) {
 	explain(to, d.noun, name, err)
 }
 
+// outside says why the gateway does not let the provider in, if that is what an error means.
+func outside(to *diag.Diagnostics, err error) bool {
+	var no *adminclient.Refusal
+	switch {
+	case errors.Is(err, adminclient.ErrCertificate):
+		to.AddError("The gateway and this provider do not take each other's certificates", err.Error())
+	case errors.As(err, &no) && (no.Code == "unauthorized" || no.Code == "forbidden"):
+		to.AddError("The gateway does not let this provider in", no.Message+". Check token, token_file, or cert_file and key_file of the provider.")
+	default:
+		return false
+	}
+	return true
+}
+
 func explain(to *diag.Diagnostics, noun, name string, err error) {
+	if outside(to, err) {
+		return
+	}
 	what, at := noun+" "+name, path.Root("name")
 	var no *adminclient.Refusal
 	if !errors.As(err, &no) {
@@ -47,8 +64,6 @@ func explain(to *diag.Diagnostics, noun, name string, err error) {
 		to.AddAttributeError(at, "The "+what+" cannot change in place", no.Message+". Or replace it: terraform apply -replace removes it and puts it again.")
 	case "in_file":
 		to.AddAttributeError(at, "The "+what+" stands in a gateway's file", no.Message+". Remove it from the file or from this configuration.")
-	case "unauthorized", "forbidden":
-		to.AddError("The gateway does not let this provider in", no.Message+". Check token, token_file, or cert_file and key_file of the provider.")
 	default:
 		to.AddAttributeError(at, "The gateway refuses the "+what, fmt.Sprintf("%s (%d %s)", no.Message, no.Status, no.Code))
 	}

@@ -84,6 +84,9 @@ func (s *source) Configure(_ context.Context, req datasource.ConfigureRequest, r
 // Read implements datasource.DataSource.
 func (s *source) Read(ctx context.Context, _ datasource.ReadRequest, resp *datasource.ReadResponse) {
 	said, err := s.ask(ctx, s.client)
+	if outside(&resp.Diagnostics, err) {
+		return
+	}
 	if err != nil {
 		resp.Diagnostics.AddError("The gateway does not tell of its "+s.noun, err.Error())
 		return

@@ -2,7 +2,6 @@ package terraform_test
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,14 +26,14 @@ const formed = 40 * time.Second
 // token is what the admin listeners want. No state may ever hold it.
 const token = "s3cret-of-the-operators"
 
-// fleet is gateways, each in a region of its own, and the nodes that they share.
+// fleet is gateways, each in a region of its own, and the node that they share.
 type fleet struct {
 	t        *testing.T
 	group    *child.Group
 	dir      string
 	node     string // URL of an MCP server
 	gateways []*gateway
-	regional bool // each gateway's file names the regions of those that are not late, and each region has a pool of its own
+	mutual   *mutual // how the admin listeners are secured; nil: they want the token
 }
 
 // gateway is one place, through all its lives.
@@ -44,20 +43,19 @@ type gateway struct {
 	listen, admin, peer string
 	process             *child.Process
 	log                 *child.Tail
-	late                bool   // joins, and is not expected
-	pool                string // its region's own node; "": the one that all share
+	late                bool // joins, and is not expected
 }
 
 // three are gateways in us, eu and ap that expect each other and may write. Their files say nothing of the regions.
 func three(t *testing.T) *fleet {
 	t.Helper()
-	return form(t, false)
+	return form(t, nil)
 }
 
-func form(t *testing.T, regional bool) *fleet {
+func form(t *testing.T, m *mutual) *fleet {
 	t.Helper()
 	needsTerraform(t)
-	f := &fleet{t: t, group: child.NewGroup(), dir: t.TempDir(), regional: regional}
+	f := &fleet{t: t, group: child.NewGroup(), dir: t.TempDir(), mutual: m}
 	t.Cleanup(f.group.Close)
 	if err := ca.Init(f.dir, ca.Options{}); err != nil {
 		t.Fatal(err)
@@ -111,9 +109,6 @@ func (f *fleet) add(name, region string) *gateway {
 		f.t.Fatal(err)
 	}
 	g := &gateway{f: f, name: name, region: region, listen: f.port(), admin: f.port(), peer: f.port(), log: new(child.Tail)}
-	if f.regional {
-		g.pool = f.addNode(region + "-n")
-	}
 	f.gateways = append(f.gateways, g)
 	f.t.Cleanup(func() {
 		if f.t.Failed() {
@@ -147,7 +142,11 @@ func (f *fleet) await(what string, ok func() bool) {
 
 func (g *gateway) document() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "name: %s\nregion: %s\ndata_dir: %s\nadmin: {address: %q, token_file: token}\nlisten: {address: %q}\n", g.name, g.region, filepath.Join(g.f.dir, "data-"+g.name), g.admin, g.listen)
+	enter := "token_file: token"
+	if m := g.f.mutual; m != nil {
+		enter = fmt.Sprintf("tls: {cert_file: %q, key_file: %q, client_ca_file: %q}", m.cert, m.key, m.operators)
+	}
+	fmt.Fprintf(&b, "name: %s\nregion: %s\ndata_dir: %s\nadmin: {address: %q, %s}\nlisten: {address: %q}\n", g.name, g.region, filepath.Join(g.f.dir, "data-"+g.name), g.admin, enter, g.listen)
 	fmt.Fprintf(&b, "peer: {address: %q, ca_file: ca.crt, cert_file: %s-%s.crt, key_file: %s-%s.key}\n", g.peer, g.region, g.name, g.region, g.name)
 	var join, expect []string
 	for _, o := range g.f.gateways {
@@ -163,15 +162,7 @@ func (g *gateway) document() string {
 		fmt.Fprintf(&b, ", expect: [%s]", strings.Join(expect, ", "))
 	}
 	b.WriteString("}\nfailover: {interval: 200ms, vantages: 1, hold_down: 500ms, ramp: 500ms}\nshutdown: {drain: 1s}\n")
-	if g.f.regional {
-		b.WriteString("regions:\n")
-		for _, o := range g.f.gateways {
-			if o != g && !o.late {
-				fmt.Fprintf(&b, "  %s: {gateways: [%q], capacity: 100}\n", o.region, o.peer)
-			}
-		}
-	}
-	fmt.Fprintf(&b, "services:\n  - name: tools\n    path: /mcp\n    discover: [{static: {nodes: [{id: %s-n, url: %q}]}}]\n", g.region, cmp.Or(g.pool, g.f.node))
+	fmt.Fprintf(&b, "services:\n  - name: tools\n    path: /mcp\n    discover: [{static: {nodes: [{id: %s-n, url: %q}]}}]\n", g.region, g.f.node)
 	return b.String()
 }
 
@@ -193,13 +184,17 @@ func (g *gateway) start() error {
 
 // ask makes one request to the admin listener, as somebody else than Terraform would.
 func (g *gateway) ask(method, path, body string) (int, []byte) {
-	r, err := http.NewRequestWithContext(context.WithoutCancel(g.f.t.Context()), method, "http://"+g.admin+path, bytes.NewReader([]byte(body)))
+	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true}
+	if m := g.f.mutual; m != nil {
+		scheme, transport.TLSClientConfig = "https://", m.client
+	}
+	r, err := http.NewRequestWithContext(context.WithoutCancel(g.f.t.Context()), method, scheme+g.admin+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		g.f.t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Authorization", "Bearer "+token)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
 	resp, err := client.Do(r)
 	if err != nil {
 		return 0, nil

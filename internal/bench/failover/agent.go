@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/quorate/quorate/internal/mcpnode"
@@ -24,6 +25,8 @@ const CodeNoAuthority = -32071
 type caller interface {
 	// call returns nil when the tool answered, else a *mcpagent.CallError.
 	call(ctx context.Context, tool string, a mcpnode.Args) error
+	// leave closes the connections that carry nothing now.
+	leave()
 	close()
 }
 
@@ -57,6 +60,8 @@ type agent struct {
 	rec    *recorder
 	site   *site
 	effect []effect // calls with an effect; read when the agent has ended
+	// leaving counts the next calls that take a new connection; see Load.Leave.
+	leaving atomic.Int32
 	// previous call, for the story of the longest gap; the agent's goroutine only.
 	previous    string
 	previousEnd time.Time
@@ -100,6 +105,10 @@ func (a *agent) one(ctx context.Context, i int, s step) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
+	if a.leaving.Load() > 0 {
+		a.leaving.Add(-1)
+		a.caller.leave()
+	}
 	sent := time.Now()
 	err := a.caller.call(ctx, s.tool, args)
 	got := time.Now()

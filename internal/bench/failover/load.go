@@ -154,6 +154,20 @@ func (l *Load) Break(name string) {
 	}
 }
 
+// leaves is how many calls of an agent take a new connection after Leave: one that has just answered may be idle a
+// little later.
+const leaves = 3
+
+// Leave lets the agents of a site open new connections for their next calls, as they would after a balancer or a name
+// has begun to lead elsewhere. What is under way goes on as it is, event streams too.
+func (l *Load) Leave(name string) {
+	for _, a := range l.agents {
+		if a.site.name == name {
+			a.leaving.Store(leaves)
+		}
+	}
+}
+
 // Figures are counts since the start.
 type Figures struct {
 	Calls, Once  int64

@@ -33,6 +33,8 @@ func newSDKAgent(url string, legacy bool, t *tally) *sdkAgent {
 	return &sdkAgent{url: url, legacy: legacy, http: &http.Client{Transport: counted{&http.Transport{MaxIdleConnsPerHost: 4}, t}}}
 }
 
+func (s *sdkAgent) leave() { s.http.CloseIdleConnections() }
+
 func (s *sdkAgent) close() {
 	s.silent = time.Since(time.Unix(0, s.last.Load()))
 	if s.session != nil {

@@ -1,6 +1,6 @@
 mock_provider "quorate" {
   mock_data "quorate_cluster" {
-    defaults = { rule = { strategy = "winner_takes_all" } }
+    defaults = { rule = { changing = false, strategy = "winner_takes_all", version = 1, words = "" } }
   }
 }
 
