@@ -22,6 +22,8 @@ const (
 	readsAgain = time.Minute
 	// readsMissing is how often a member is asked that is down or of another release.
 	readsMissing = 2 * time.Second
+	// readsUnheard is how soon one that did not answer is asked again: a fleet that begins has its links one by one.
+	readsUnheard = 250 * time.Millisecond
 	// readsAtOnce is how many members are asked at a time, readsBound for how long.
 	readsAtOnce = 16
 	readsBound  = time.Second
@@ -33,6 +35,8 @@ const (
 type reads struct {
 	mu   sync.Mutex
 	of   map[raft.ServerID]read
+	done chan struct{}          // closed when nobody is asked any more; nil: nobody is
+	left int                    // who are asked now
 	time atomic.Pointer[moment] // by the voters' clocks
 }
 
@@ -101,9 +105,45 @@ func (r *reads) due(servers []raft.Server, lacking []raft.ServerID, me raft.Serv
 			said.asked = now
 			r.of[s.ID] = said
 			all = append(all, s.ID)
+			r.begin()
 		}
 	}
 	return all
+}
+
+// begin counts a member that is asked; mu is held.
+func (r *reads) begin() {
+	if r.left++; r.done == nil {
+		r.done = make(chan struct{})
+	}
+}
+
+// end counts one that has been. One that did not answer is asked again soon.
+func (r *reads) end(id raft.ServerID, answered bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.of[id]; !answered {
+		e.asked = e.asked.Add(readsUnheard - readsMissing)
+		r.of[id] = e
+	}
+	if r.left--; r.left == 0 {
+		close(r.done)
+		r.done = nil
+	}
+}
+
+// answered waits for those whom others ask at the moment.
+func (r *reads) answered(ctx context.Context) {
+	r.mu.Lock()
+	done := r.done
+	r.mu.Unlock()
+	if done == nil {
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // said takes in what a member answered.
@@ -130,12 +170,15 @@ func (n *Node) askReads(ctx context.Context, names []string) {
 		asked.Go(func() {
 			defer func() { <-room }()
 			var s Self
-			if n.call(ctx, nameOf(id), "self", struct{}{}, &s) == nil && idOf(authority.VoterID{Name: s.Gateway, Store: s.Store}) == id {
+			answered := n.call(ctx, nameOf(id), "self", struct{}{}, &s) == nil && idOf(authority.VoterID{Name: s.Gateway, Store: s.Store}) == id
+			if answered {
 				n.reads.said(id, s.Reads, momentOf(s.Now))
 			}
+			n.reads.end(id, answered)
 		})
 	}
 	asked.Wait()
+	n.reads.answered(ctx)
 	n.reads.agree(servers, idOf(n.me()), moment{n.cfg.Wall().Round(0), time.Now()})
 }
 

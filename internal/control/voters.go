@@ -128,7 +128,7 @@ func (n *Node) promote(ctx context.Context, s raft.Server, declared int) error {
 	voters, replaced := seated(p.view.Ruling.Now.Voters, authority.Member{VoterID: v, Region: self.Region, Witness: self.Role == strategies.Witness.String()})
 	q, err := n.quorum(ctx, voters, p.gateways, declared, p.view.Ruling.Now.Promise)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err) // before it has a vote, not after
+		return n.unruled(err) // before it has a vote, not after
 	}
 	h.voters[v] = told{} // it answered just now
 	if err := n.possible(h, q); err != nil {
@@ -233,12 +233,21 @@ func (n *Node) dismiss(ctx context.Context, name string, p published) error {
 	}
 	q, err := n.quorum(ctx, left, p.gateways, len(left), p.view.Ruling.Now.Promise)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrRefused, err)
+		return n.unruled(err)
 	}
 	if err := n.seat(ctx, p, h, q, len(left)); err != nil {
 		return err
 	}
 	return n.demote(idOf(gone))
+}
+
+// unruled says why voters do not change: their rule is refused, or there is none because this gateway leads no more, or
+// not yet, and whoever does may well have one.
+func (n *Node) unruled(err error) error {
+	if !n.leading() || errors.Is(err, ErrNoQuorum) {
+		return fmt.Errorf("%w: leadership changes: %w", ErrNoQuorum, err)
+	}
+	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
 func (n *Node) demote(id raft.ServerID) error {

@@ -2,10 +2,13 @@ package edge
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/quorate/quorate/internal/config"
+	"github.com/quorate/quorate/internal/control"
 	"github.com/quorate/quorate/internal/settings"
 	"github.com/quorate/quorate/internal/strategist"
 	"github.com/quorate/quorate/plugins/host"
@@ -83,7 +86,11 @@ func (s *strategy) decide(ctx context.Context, in strategies.Input) (strategies.
 	if err := s.follow(s.e.chosen()); err != nil {
 		return strategies.Rule{}, err
 	}
-	return s.Decide(ctx, in)
+	rule, err := s.Decide(ctx, in)
+	if errors.Is(err, strategist.ErrIdle) { // leadership is on its way, to here or from here
+		return rule, fmt.Errorf("%w: %w", control.ErrNoQuorum, err)
+	}
+	return rule, err
 }
 
 // follow puts another strategy in the place of the one that runs, if another is chosen.
