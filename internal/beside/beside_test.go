@@ -2,6 +2,7 @@ package beside
 
 import (
 	"context"
+	"slices"
 	"testing"
 )
 
@@ -21,7 +22,7 @@ func TestRun(t *testing.T) {
 	Run(&bad, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	good.cleanup()
 	bad.cleanup()
-	if len(good.errors) != 0 || len(bad.errors) != 1 || bad.errors[0] != context.Canceled {
+	if !slices.Equal(good.errors, nil) || !slices.Equal(bad.errors, []any{context.Canceled}) {
 		t.Errorf("%v, %v", good.errors, bad.errors)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -52,7 +51,7 @@ func (m *Member) attach(ctx context.Context) error {
 func tool(ctx context.Context, name string, args ...string) error {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		path = filepath.Join("/usr/sbin", name)
+		path = "/usr/sbin/" + name
 	}
 	if said, err := exec.CommandContext(ctx, path, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %.300s", name, err, said)
