@@ -107,6 +107,8 @@ func (s *situation) inherit() step {
 	switch {
 	case s.Here == live:
 		return s.claim()
+	case !s.Looked && s.Late: // another round would outlast whoever waits
+		return missing
 	case !s.Looked:
 		return look
 	case s.Found == live:

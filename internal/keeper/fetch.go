@@ -14,7 +14,7 @@ import (
 // fetch gets the contents of a session that this gateway has claimed, from whoever has the newest, and keeps them under
 // the claim's ballot. Nothing is kept under it before.
 func (f *finding) fetch(ctx context.Context, woken <-chan struct{}) bool {
-	round, cancel := context.WithTimeout(ctx, oneRound)
+	round, cancel := f.round(ctx)
 	defer cancel()
 	r := replica.Record{Key: recordKey(f.record), Service: f.service, Ballot: uint64(f.s.Owner.Ballot), Until: f.id.Until().Unix()}
 	a, err := f.holdings(round, r)
@@ -23,7 +23,7 @@ func (f *finding) fetch(ctx context.Context, woken <-chan struct{}) bool {
 	}
 	if err != nil {
 		f.k.log.Debug("contents of a session are not fetched", "session", f.hash(), "cause", err.Error())
-		pause(ctx, woken, f.every)
+		f.pause(ctx, woken)
 		return false
 	}
 	if len(a.silent) > 0 && !f.delayed {
@@ -128,7 +128,7 @@ func (f *finding) adopt(ctx context.Context, woken <-chan struct{}, r, newest re
 		f.finished = nowhere(full)
 		return true
 	}
-	pause(ctx, woken, f.every)
+	f.pause(ctx, woken)
 	return false
 }
 

@@ -96,8 +96,11 @@ func (f *finding) find(ctx context.Context) (session.Found, error) {
 	return f.nobody(), nil
 }
 
-// nobody is the answer of who runs out of time.
+// nobody is the answer of who runs out of time: it is the owner who is missing, or those who may hold copies.
 func (f *finding) nobody() session.Found {
+	if f.s.Ended && f.looked && f.answers.incomplete() {
+		return nowhere(mcp.NoAuthority(mcp.ReasonCopies, time.Second))
+	}
 	return nowhere(mcp.NoAuthority(mcp.ReasonOwner, time.Second))
 }
 
@@ -171,7 +174,21 @@ func (f *finding) wait(ctx context.Context, woken <-chan struct{}) {
 	if f.looked && f.answers.incomplete() {
 		f.looked, f.every = false, askEvery
 	}
-	pause(ctx, woken, max(min(f.every, time.Until(f.until)), time.Millisecond)) // and once more when time is over
+	f.pause(ctx, woken)
+}
+
+// pause lets time pass, until it looks once more when its time is over and can still say why.
+func (f *finding) pause(ctx context.Context, woken <-chan struct{}) {
+	pause(ctx, woken, max(min(f.every, time.Until(f.until)), time.Millisecond))
+}
+
+// round is the time for a question to all holders, which leaves some to say how it ended.
+func (f *finding) round(ctx context.Context) (context.Context, context.CancelFunc) {
+	until := time.Now().Add(oneRound)
+	if !f.until.IsZero() && f.until.Before(until) {
+		until = f.until
+	}
+	return context.WithDeadline(ctx, until)
 }
 
 func pause(ctx context.Context, woken <-chan struct{}, bound time.Duration) {
@@ -186,12 +203,12 @@ func pause(ctx context.Context, woken <-chan struct{}, bound time.Duration) {
 
 // around asks the holders, without asking them for a promise.
 func (f *finding) around(ctx context.Context, woken <-chan struct{}) {
-	round, cancel := context.WithTimeout(ctx, oneRound)
+	round, cancel := f.round(ctx)
 	defer cancel()
 	a, err := f.k.glance(round, replica.Record{Key: recordKey(f.record), Service: f.service})
 	if err != nil {
 		f.k.log.Debug("copies of a session are not asked for", "session", f.hash(), "cause", err.Error())
-		pause(ctx, woken, f.every)
+		f.pause(ctx, woken)
 		return
 	}
 	if a.found && !a.newest.Deleted && a.newest.Service != f.service {
@@ -219,7 +236,7 @@ func (f *finding) take(ctx context.Context, woken <-chan struct{}) {
 	if errors.Is(err, authority.ErrRefused) {
 		f.looked = false // somebody was quicker, or the log has moved on
 	}
-	pause(ctx, woken, f.every)
+	f.pause(ctx, woken)
 }
 
 func (f *finding) hash() string { return session.Hash(f.text) }

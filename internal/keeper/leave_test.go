@@ -87,7 +87,7 @@ func TestFindInFormer(t *testing.T) {
 	fleet(t, func(t *testing.T, w *world, id string) {
 		w.stored(id, errors.New("away"))
 		if f := w.find(t, "b", id); f.Where != session.Nowhere || f.Why.Reason != mcp.ReasonCopies {
-			t.Errorf("the store does not answer: %+v", f)
+			t.Errorf("the store does not answer: %+v, reason %q", f, f.Why.Reason)
 		}
 	})
 }
