@@ -241,11 +241,13 @@ func (n *Node) dismiss(ctx context.Context, name string, p published) error {
 	return n.demote(idOf(gone))
 }
 
-// unruled says why voters do not change: their rule is refused, or there is none because this gateway leads no more, or
-// not yet, and whoever does may well have one.
+// unruled says why voters do not change: their rule is refused, or nobody could be asked for one, and may be in a moment.
 func (n *Node) unruled(err error) error {
-	if !n.leading() || errors.Is(err, ErrNoQuorum) {
-		return fmt.Errorf("%w: leadership changes: %w", ErrNoQuorum, err)
+	if errors.Is(err, ErrNoQuorum) {
+		return err
+	}
+	if !n.leading() {
+		return fmt.Errorf("%w: %w", ErrNoQuorum, err)
 	}
 	return fmt.Errorf("%w: %w", ErrRefused, err)
 }

@@ -87,7 +87,8 @@ func (s *strategy) decide(ctx context.Context, in strategies.Input) (strategies.
 		return strategies.Rule{}, err
 	}
 	rule, err := s.Decide(ctx, in)
-	if errors.Is(err, strategist.ErrIdle) { // leadership is on its way, to here or from here
+	// Leadership is on its way, to here or from here, or the strategy has a bad moment: nobody has said no.
+	if errors.Is(err, strategist.ErrIdle) || errors.Is(err, host.ErrLate) || errors.Is(err, host.ErrDown) {
 		return rule, fmt.Errorf("%w: %w", control.ErrNoQuorum, err)
 	}
 	return rule, err

@@ -27,11 +27,13 @@ func TestFleetForms(t *testing.T) {
 			}
 			acked = append(acked, x)
 		}
-		for _, path := range []string{"/health", "/ready", "/readyz", "/livez", "/writez"} {
+		for _, path := range []string{"/health", "/readyz", "/livez", "/writez"} {
 			if code := m.status(path); code != http.StatusOK {
 				t.Errorf("%s of %s: %d", path, m.name, code)
 			}
 		}
+		// What the member that has just come should hold is compared first.
+		f.await(healed, "copies are complete at "+m.name, func() bool { return m.status("/ready") == http.StatusOK })
 	}
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/ready": 200, "/writez": 503, "/health": 503} {
 		if code := w.status(path); code != want {
