@@ -31,17 +31,8 @@ func TestDifferentExpectations(t *testing.T) {
 
 // A gateway that is of no cluster joins the generation that goes on, though one of the generation before is there too.
 func TestJoinsLastGeneration(t *testing.T) {
-	f := newFleet(t, "a", "b", "c")
-	a, b, c := f.start("a", strategies.Voter), f.start("b", strategies.Voter), f.start("c", strategies.Voter)
-	f.formed(a, b, c)
-	a.vanish()
-	b.vanish()
-	within(t, 5*time.Second, "c sees no leader", func() bool { return c.node.Leader() == "" })
-	if err := c.node.Force(t.Context(), "region-c", "test"); err != nil {
-		t.Fatal(err)
-	}
-	f.formed(c)
-	a = f.start("a", strategies.Voter)
+	f, c := forced(t)
+	a := f.start("a", strategies.Voter)
 	d := f.start("d", strategies.Member)
 	f.formed(d)
 	if d.node.Cluster() != c.node.Cluster() || a.node.Cluster() == c.node.Cluster() || a.node.Allow() {

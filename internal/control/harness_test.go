@@ -298,3 +298,19 @@ func containsAll(s string, all ...string) bool {
 	}
 	return true
 }
+
+// forced returns a fleet of a, b and c, of which the first two have vanished and the third goes on alone, by an order.
+func forced(t *testing.T) (*fleet, *member) {
+	t.Helper()
+	f := newFleet(t, "a", "b", "c")
+	a, b, c := f.start("a", strategies.Voter), f.start("b", strategies.Voter), f.start("c", strategies.Voter)
+	f.formed(a, b, c)
+	a.vanish()
+	b.vanish()
+	within(t, 5*time.Second, "c sees no leader", func() bool { return c.node.Leader() == "" })
+	if err := c.node.Force(t.Context(), "region-c", "test"); err != nil {
+		t.Fatal(err)
+	}
+	f.formed(c)
+	return f, c
+}

@@ -10,17 +10,8 @@ import (
 // One of three is forced. The two others return together with their old disks: they are a majority of the old rule and
 // help each other to nothing, nor do they after a restart without the third.
 func TestLeftBehind(t *testing.T) {
-	f := newFleet(t, "a", "b", "c")
-	a, b, c := f.start("a", strategies.Voter), f.start("b", strategies.Voter), f.start("c", strategies.Voter)
-	f.formed(a, b, c)
-	a.vanish()
-	b.vanish()
-	within(t, 5*time.Second, "c sees no leader", func() bool { return c.node.Leader() == "" })
-	if err := c.node.Force(t.Context(), "region-c", "test"); err != nil {
-		t.Fatal(err)
-	}
-	f.formed(c)
-	a, b = f.start("a", strategies.Voter), f.start("b", strategies.Voter)
+	f, c := forced(t)
+	a, b := f.start("a", strategies.Voter), f.start("b", strategies.Voter)
 	for _, m := range []*member{a, b} {
 		within(t, 5*time.Second, m.name+" says what to run", func() bool { return containsAll(m.lines.String(), "gone on without", "quorate rejoin") })
 	}
