@@ -17,11 +17,18 @@ import (
 // far is the gateway of another region, and the way there.
 type far struct {
 	*bed
-	adoption func() // runs before an adoption is served
-	overtook func() // runs when a call arrives that was sent before the adoption's answer
 
 	mu       sync.Mutex
+	adoption func() // runs before an adoption is served
+	overtook func() // runs when a call arrives that was sent before the adoption's answer
 	arrivals []string
+}
+
+// on sets what runs then. Agents that have a stream open may come at any time.
+func (f *far) on(adoption, overtook func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.adoption, f.overtook = adoption, overtook
 }
 
 func (f *far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -34,12 +41,13 @@ func (f *far) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	f.mu.Lock()
 	f.arrivals = append(f.arrivals, what)
+	adoption, overtook := f.adoption, f.overtook
 	f.mu.Unlock()
 	switch {
-	case what == "adoption" && f.adoption != nil:
-		f.adoption()
-	case what == "POST overtaking" && f.overtook != nil:
-		f.overtook()
+	case what == "adoption" && adoption != nil:
+		adoption()
+	case what == "POST overtaking" && overtook != nil:
+		overtook()
 	}
 	f.bed.ServeHTTP(w, r)
 }
@@ -107,7 +115,7 @@ func TestCallsOvertakeTheAdoption(t *testing.T) {
 	agent.must("where", "a")
 	arrived := make(chan struct{})
 	once := sync.OnceFunc(func() { close(arrived) })
-	f.adoption, f.overtook = func() { soon(t, arrived) }, once
+	f.on(func() { soon(t, arrived) }, once)
 	b.places[0].kill()
 	agent.must("where", "x")
 	if f.seen("POST overtaking") == 0 {
@@ -132,7 +140,7 @@ func TestCallsSentAlongAreNotLostWithTheAdoption(t *testing.T) {
 		w := dial(t, b)
 		arrived := make(chan struct{})
 		once := sync.OnceFunc(func() { close(arrived) })
-		f.adoption, f.overtook = func() { soon(t, arrived) }, once
+		f.on(func() { soon(t, arrived) }, once)
 		b.places[0].kill()
 		resp, body := w.call(1, "once")
 		if resp.StatusCode != http.StatusOK || !strings.Contains(body, `"id":1,"result"`) {
