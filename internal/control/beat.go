@@ -26,10 +26,15 @@ func (d *driver) beat() {
 	}
 	s := signal{Cluster: d.label(), Beat: &h}
 	b := s.encode()
+	d.owes = false
 	for _, v := range d.view.Ruling.Voters() {
-		if v == d.me {
+		switch {
+		case v == d.me:
 			d.take(arrival{d.cfg.Gateway, s})
-		} else if v.Name != d.cfg.Gateway {
+		case v.Name == d.cfg.Gateway: // an earlier store's
+		case d.deafTo(v.Name):
+			d.owes = true
+		default:
 			d.links.Signal(v.Name, b)
 		}
 	}
@@ -62,6 +67,7 @@ func (d *driver) take(a arrival) {
 		if planted.On(planted.Untagged) {
 			k.Version = d.gate.Version()
 		}
+		d.answers(a.from)
 		d.gate.Ack(readClocks(d.lease.Now), *k)
 	}
 	for _, c := range a.Confirm {

@@ -45,6 +45,8 @@ type driver struct {
 	led      string                           // who led then
 	heard    map[authority.Life]time.Duration // when each life was heard last
 	others   map[string]told                  // by voter: what it last told the leader
+	answered map[string]time.Duration         // by voter: when it last acked
+	owes     bool                             // a heartbeat that was held back
 	began    time.Duration
 	epoch    atomic.Uint64
 	version  atomic.Uint64
@@ -56,7 +58,7 @@ func newDriver(cfg *Config, f *fsm, s *store, lease *authority.Lease) (*driver, 
 	d := &driver{
 		cfg: cfg, fsm: f, me: s.identity.voter(), lease: lease, links: cfg.Links,
 		inbox: make(chan arrival, 1024), asks: make(chan func(*driver)), gone: make(chan struct{}), seals: make(chan authority.Command, 64),
-		sealer: authority.NewSealer(), heard: map[authority.Life]time.Duration{}, others: map[string]told{}, began: lease.Now(),
+		sealer: authority.NewSealer(), heard: map[authority.Life]time.Duration{}, others: map[string]told{}, answered: map[string]time.Duration{}, began: lease.Now(),
 		scribe: newScribe(s.keep), judge: make(chan struct{}, 1), due: time.NewTimer(time.Hour),
 	}
 	if cfg.Role.Votes() {
@@ -183,7 +185,7 @@ func (d *driver) persisted(w written) {
 func (d *driver) look() {
 	d.looks++
 	whole := d.looks%quarters == 0
-	if whole || !d.open {
+	if whole || !d.open || d.owes {
 		d.beat()
 	}
 	d.confirm()

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// warmLook is how often it is looked which ways are cold, and warmEvery how often a way is used.
-	warmLook, warmEvery = time.Second, 10 * time.Second
+	// warmLook is how often it is looked which ways are cold, warmEvery how often a way is used, and warmBound how long
+	// that may take: across regions a connection takes four round trips, and there are several.
+	warmLook, warmEvery, warmBound = time.Second, 10 * time.Second, 5 * time.Second
 	// warmCalls is how many requests in a row are made for all connections to a gateway to be used.
 	warmCalls = peer.Lanes
 )
@@ -36,27 +37,31 @@ func (n *Node) warm(ctx context.Context) {
 	}
 }
 
-// warmOnce uses the ways that are cold. It takes as long as a look is apart, at most, unless Raft's transport hangs.
+// warmOnce uses the ways that are cold. It takes as long as the bound says, at most, unless Raft's transport hangs.
 func (n *Node) warmOnce(ctx context.Context, used map[string]time.Time) {
 	servers, err := n.servers()
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, warmLook)
+	ctx, cancel := context.WithTimeout(ctx, warmBound)
 	defer cancel()
 	var all sync.WaitGroup
-	defer all.Wait()
-	for _, s := range servers {
+	warmed := make([]bool, len(servers))
+	for i, s := range servers {
 		name := nameOf(s.ID)
 		if s.Suffrage != raft.Voter || name == n.cfg.Gateway {
 			continue
 		}
-		switch {
-		case !n.linkedTo(name):
+		if !n.linkedTo(name) {
 			delete(used, name)
-		case time.Since(used[name]) >= warmEvery:
-			used[name] = time.Now()
-			all.Go(func() { n.warmWays(ctx, name, s) })
+		} else if time.Since(used[name]) >= warmEvery {
+			all.Go(func() { warmed[i] = n.warmWays(ctx, name, s) })
+		}
+	}
+	all.Wait()
+	for i, s := range servers {
+		if warmed[i] {
+			used[nameOf(s.ID)] = time.Now()
 		}
 	}
 }
@@ -70,21 +75,47 @@ func (n *Node) linkedTo(gateway string) bool {
 	return false
 }
 
-// warmWays uses what leads to a voter. Raft is sent entries of a term that is long over, which it ignores; that nobody
-// answers is no news: links are watched by others.
-func (n *Node) warmWays(ctx context.Context, name string, s raft.Server) {
+// warmWays uses what leads to a voter, and reports whether it is warm now.
+func (n *Node) warmWays(ctx context.Context, name string, s raft.Server) bool {
+	var all sync.WaitGroup
+	lanes, streams := false, false
+	all.Go(func() { lanes = n.warmLanes(ctx, name) })
+	all.Go(func() { streams = n.warmStreams(s) })
+	all.Wait()
+	return lanes && streams
+}
+
+// warmLanes asks one thing after the other: each request takes another connection.
+func (n *Node) warmLanes(ctx context.Context, name string) bool {
 	var self Self
 	for range warmCalls {
 		if n.call(ctx, name, "self", struct{}{}, &self) != nil {
-			return
+			return false
 		}
 	}
+	return true
+}
+
+// warmStreams sends Raft's transport over there entries of a term that is long over, which are ignored, on as many streams
+// as this side keeps: a new leader's heartbeats have one of their own, and while its first entries wait for another stream
+// nothing is replicated. That nobody answers is no news: links are watched by others.
+func (n *Node) warmStreams(s raft.Server) bool {
 	n.mu.Lock()
 	r, t := n.raft, n.trans
 	n.mu.Unlock()
-	if r == nil || r.State() == raft.Leader || !n.votes() {
-		return // a leader's ways are in use
+	if r == nil || !n.votes() {
+		return false
+	}
+	if r.State() == raft.Leader {
+		return true // a leader's streams are in use
 	}
 	header := raft.RPCHeader{ProtocolVersion: raft.ProtocolVersionMax, ID: []byte(idOf(n.me())), Addr: t.EncodePeer(idOf(n.me()), t.LocalAddr())}
-	_ = t.AppendEntries(s.ID, s.Address, &raft.AppendEntriesRequest{RPCHeader: header}, &raft.AppendEntriesResponse{})
+	var all sync.WaitGroup
+	for range streamPool {
+		all.Go(func() {
+			_ = t.AppendEntries(s.ID, s.Address, &raft.AppendEntriesRequest{RPCHeader: header}, &raft.AppendEntriesResponse{})
+		})
+	}
+	all.Wait()
+	return true
 }

@@ -14,6 +14,7 @@ type Link struct {
 	Since           time.Time
 	RTT             time.Duration // median of the recent pings
 	Loss            float64       // part of the recent pings without a pong in time
+	Heard           time.Time     // when the last pong came, or it came up; zero while it is down
 	Version         string
 	Advertised      string // where it says its listener is reached, HOST:PORT; "" when it does not say
 	Error           string // why it is down, or went down last
@@ -88,5 +89,8 @@ func (s *session) link() Link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.Up, l.RTT, l.Loss = s.err == nil, s.health.rtt(), s.health.loss(s.now())
+	if l.Up {
+		l.Heard = s.began.Add(s.health.answered)
+	}
 	return l
 }
