@@ -443,3 +443,16 @@ func TestStuckAgent(t *testing.T) {
 		})
 	}
 }
+
+// One request must not make the gateway write many times its own size after every gap.
+func TestTooManyResources(t *testing.T) {
+	w := newWorld(t, Config{})
+	a := newNode(t, "a")
+	w.set(a)
+	uris := strings.Repeat(`"u",`, maxURIs) + `"u"`
+	resp := post(t.Context(), t, w.url, listenBody("1", `,"notifications":{"resourceSubscriptions":[`+uris+`]}`))
+	wantError(t, resp, http.StatusOK, mcp.CodeInvalidParams, "too_many_resources")
+	if a.asked.Load() != 0 {
+		t.Error("it reached a node")
+	}
+}
