@@ -38,11 +38,13 @@ func (m *Manager) ServeInitialize(w http.ResponseWriter, r *http.Request, in Cal
 		return
 	}
 	o := &opener{m: m, in: &in, id: id, w: w, r: r, tried: make(map[regions.NodeID]bool)}
+	defer func() { // also when an answer that breaks off takes this goroutine along
+		if !o.minted {
+			m.count.Add(-1)
+		}
+	}()
 	if err := o.walk(); err != nil {
 		writeFailure(w, mcp.MethodInitialize, err, id)
-	}
-	if !o.minted {
-		m.count.Add(-1)
 	}
 }
 

@@ -1,0 +1,72 @@
+package session_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/gateway/session"
+)
+
+// breakOff sends the beginning of a JSON answer that is too large to be read whole first, and breaks the connection.
+func breakOff(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"result":"`+strings.Repeat("x", 100<<10))
+	_ = http.NewResponseController(w).Flush()
+	panic(http.ErrAbortHandler)
+}
+
+// TestCallWhoseAnswerBreaksOffEnds: it can only be cut towards the agent; it must not count as under way from then on.
+func TestCallWhoseAnswerBreaksOffEnds(t *testing.T) {
+	s := &script{json: true}
+	s.on = map[string]func(http.ResponseWriter, *http.Request, string){
+		"resources/read": func(w http.ResponseWriter, _ *http.Request, _ string) { breakOff(w) },
+	}
+	b := newBed(t, nil, s)
+	w := dial(t, b)
+	for range 300 { // more than may be under way
+		resp := w.do(http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"u"}}`, "")
+		_, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil {
+			t.Fatalf("%s: the part was passed off as the whole", resp.Status)
+		}
+	}
+	if resp, body := w.call(2, "read"); !strings.Contains(body, `"result"`) {
+		t.Errorf("afterwards: %s %s", resp.Status, body)
+	}
+	closed := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		closed <- b.m.Close(ctx)
+	}()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Errorf("close: %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Error("close waits for calls that are over")
+	}
+}
+
+// TestOpeningWhoseAnswerBreaksOffTakesNoPlace: of a session that there never was.
+func TestOpeningWhoseAnswerBreaksOffTakesNoPlace(t *testing.T) {
+	b := newBed(t, func(c *session.Config) { c.MaxSessions = 1 }, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { breakOff(w) }))
+	w := &wire{t: t, url: b.front.URL, client: b.front.Client()}
+	for range 2 {
+		resp := w.do(http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`, "")
+		_, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || err == nil {
+			t.Fatalf("%s, %v", resp.Status, err)
+		}
+	}
+	if n := b.m.Count(); n != 0 {
+		t.Errorf("%d sessions", n)
+	}
+}
