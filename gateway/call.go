@@ -191,7 +191,7 @@ func (c *call) after(node *upstream.Node, resp *http.Response, err error) (Outco
 func (c *call) end(action retry.Action, resp *http.Response, in retry.In) Outcome {
 	switch action {
 	case retry.Pass:
-		if resp != nil {
+		if in.Status != 0 { // a whole answer, and not one that was being read when time was up
 			return c.copyBusy(resp)
 		}
 		if errors.Is(context.Cause(c.r.Context()), errDeadline) {
