@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/gateway/session"
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // breakOff sends the beginning of a JSON answer that is too large to be read whole first, and breaks the connection.
@@ -69,4 +70,35 @@ func TestOpeningWhoseAnswerBreaksOffTakesNoPlace(t *testing.T) {
 	if n := b.m.Count(); n != 0 {
 		t.Errorf("%d sessions", n)
 	}
+}
+
+// TestAnswerThatNobodyGetsIsGivenUp: it would keep its connection, and count as in flight, for good.
+func TestAnswerThatNobodyGetsIsGivenUp(t *testing.T) {
+	begun, cancelled := make(chan struct{}), make(chan struct{})
+	busy := func(w http.ResponseWriter, _ *http.Request, _ string) {
+		http.Error(w, "busy", http.StatusServiceUnavailable)
+	}
+	s := &script{json: true}
+	s.on = map[string]func(http.ResponseWriter, *http.Request, string){
+		"ping": busy,
+		"tools/call": func(w http.ResponseWriter, r *http.Request, id string) {
+			close(begun)
+			<-cancelled
+			busy(w, r, id)
+		},
+	}
+	b := newBed(t, nil, s)
+	w := dial(t, b)
+	done := make(chan string)
+	go func() {
+		_, body := w.call(1, "read")
+		done <- body
+	}()
+	<-begun
+	w.post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+	close(cancelled)
+	if body := soon(t, done); !strings.Contains(body, "-32070") {
+		t.Errorf("answered %s", body)
+	}
+	poll.True(t, time.Millisecond, 5*time.Second, "nothing is in flight", func() bool { return b.places[0].node.InFlight() == 0 })
 }
