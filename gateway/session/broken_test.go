@@ -102,3 +102,55 @@ func TestAnswerThatNobodyGetsIsGivenUp(t *testing.T) {
 	}
 	poll.True(t, time.Millisecond, 5*time.Second, "nothing is in flight", func() bool { return b.places[0].node.InFlight() == 0 })
 }
+
+// TestCloseCutsOpenings: a node that never answers an initialize does not keep its gateway from stopping.
+func TestCloseCutsOpenings(t *testing.T) {
+	asked := make(chan struct{})
+	b := newBed(t, nil, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(asked)
+		<-r.Context().Done()
+	}))
+	w := &wire{t: t, url: b.front.URL, client: b.front.Client()}
+	answered := make(chan string, 1)
+	go func() {
+		_, body := w.post(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{}}`)
+		answered <- body
+	}()
+	<-asked
+	closed := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		closed <- b.m.Close(ctx)
+	}()
+	if err := soon(t, closed); err == nil {
+		t.Error("it was not cut")
+	}
+	if body := soon(t, answered); !strings.Contains(body, "-32072") {
+		t.Errorf("answered %s", body)
+	}
+}
+
+// TestCloseWaitsForNoSlowReader: nor does an agent that leaves its answer unread.
+func TestCloseWaitsForNoSlowReader(t *testing.T) {
+	s := &script{json: true}
+	s.on = map[string]func(http.ResponseWriter, *http.Request, string){
+		"resources/read": func(w http.ResponseWriter, _ *http.Request, id string) {
+			s.answer(w, id, `"`+strings.Repeat("x", 64<<20)+`"`)
+		},
+	}
+	b := newBed(t, nil, s)
+	w := dial(t, b)
+	resp := w.do(http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"u"}}`, "")
+	defer resp.Body.Close()
+	closed := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		closed <- b.m.Close(ctx)
+	}()
+	if err := soon(t, closed); err == nil {
+		t.Error("it was not cut")
+	}
+}
