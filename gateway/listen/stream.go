@@ -213,6 +213,8 @@ func (s *stream) refuse(w http.ResponseWriter) {
 // pump writes what the feeds bring until the stream ends.
 func (s *stream) pump(w http.ResponseWriter) {
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }() // the connection may serve other requests
+	alive := time.NewTicker(s.hub.cfg.KeepAlive)
+	defer alive.Stop()
 	var batch []item
 	for {
 		batch = s.take(batch)
@@ -225,6 +227,10 @@ func (s *stream) pump(w http.ResponseWriter) {
 		}
 		select {
 		case <-s.wake:
+		case <-alive.C:
+			if !s.write(w, item{raw: []byte(":\n\n")}) {
+				return
+			}
 		case <-s.changed:
 			s.follow()
 		case <-s.closing:
