@@ -295,3 +295,17 @@ func TestLongMethodInTheLog(t *testing.T) {
 		t.Errorf("%d bytes of log: %.500s", out.Len(), out.String())
 	}
 }
+
+// A write that one node has begun may have landed, whatever the next one answers.
+func TestBegunHereRefusedThere(t *testing.T) {
+	a := modern("a", func(w http.ResponseWriter, _ *http.Request) {
+		events(w, `{"jsonrpc":"2.0","method":"notifications/message","params":{}}`)
+		hangUp(w)
+	})
+	b := modern("b", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", http.StatusServiceUnavailable) })
+	for tool, code := range map[string]string{"set": "-32070", "read": "-32072"} {
+		if got := text(t, start(t, nil, a, b).callTool(t, tool)); !strings.Contains(got, code) {
+			t.Errorf("%s: %s", tool, got)
+		}
+	}
+}
