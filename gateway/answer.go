@@ -107,7 +107,10 @@ func (c *call) copy(resp *http.Response) (Outcome, error) {
 // copyBusy passes a node's own refusal on when there is no other node to ask.
 func (c *call) copyBusy(resp *http.Response) Outcome {
 	defer resp.Body.Close()
-	if c.streaming {
+	switch {
+	case c.streaming && c.class != mcp.Hedge: // the node that began may have done it
+		return c.fail(mcp.OutcomeUnknown("reset"), Unknown)
+	case c.streaming:
 		return c.fail(nothingFits("all_nodes_failed"), Unavailable)
 	}
 	outcome, err := c.copy(resp)

@@ -191,7 +191,7 @@ func (c *call) after(node *upstream.Node, resp *http.Response, err error) (Outco
 func (c *call) end(action retry.Action, resp *http.Response, in retry.In) Outcome {
 	switch action {
 	case retry.Pass:
-		if resp != nil {
+		if in.Status != 0 { // a whole answer, and not one that was being read when time was up
 			return c.copyBusy(resp)
 		}
 		if errors.Is(context.Cause(c.r.Context()), errDeadline) {
@@ -216,7 +216,7 @@ func (c *call) retrying(node *upstream.Node, err error) {
 		level = slog.LevelDebug // nobody was disturbed, and an open breaker says so for every request
 	}
 	if log := c.g.cfg.Logger; log.Enabled(c.r.Context(), level) {
-		log.Log(c.r.Context(), level, "retrying", "service", c.p.name, "node", string(node.ID()), "method", c.env.Method,
+		log.Log(c.r.Context(), level, "retrying", "service", c.p.name, "node", string(node.ID()), "method", fmt.Sprintf("%.64s", c.env.Method),
 			"request", c.g.requestID(c.r), "attempt", c.attempts, "cause", err.Error())
 	}
 }

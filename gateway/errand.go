@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -134,6 +135,13 @@ func (e *errand) fail(own *mcp.Error, o Outcome) Outcome {
 	return o
 }
 
+// beat tells the agent of a held stream that it is held, and reports whether there is one: the server does not notice the
+// end of a connection on which more than the request has come.
+func (e *errand) beat() bool {
+	_, err := io.WriteString(e.w, ":\n\n")
+	return err == nil && http.NewResponseController(e.w).Flush() == nil
+}
+
 // hold keeps an event stream open whose session cannot be found now: some agents give a session up for good when
 // its stream is refused. It ends when the session is found, and the agent comes back for it.
 func (e *errand) hold(why *mcp.Error) Outcome {
@@ -160,6 +168,9 @@ func (e *errand) hold(why *mcp.Error) Outcome {
 		}
 		if e.f.sessions.Locate(e.r.Context(), e.session, e.r.Header).Where != session.Nowhere {
 			return OK
+		}
+		if !e.beat() {
+			return Canceled
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -279,5 +281,31 @@ func TestToolOfSomeNodesOnly(t *testing.T) {
 	b.server.Close()
 	if body := text(t, s.callTool(t, "new")); body != result || a.calls.Load() != 1 {
 		t.Errorf("with no such node left, another one should answer: %s", body)
+	}
+}
+
+// What an agent calls a method does not fill the log.
+func TestLongMethodInTheLog(t *testing.T) {
+	var out bytes.Buffer
+	n := modern("a", func(w http.ResponseWriter, _ *http.Request) { hangUp(w) })
+	s := start(t, func(c *Config, _ *Service) { c.Logger = slog.New(slog.NewJSONHandler(&out, nil)) }, n, modern("b", ok))
+	method := strings.Repeat("x", 1<<20) + "/list"
+	_ = text(t, s.post(t, `{"jsonrpc":"2.0","id":7,"method":"`+method+`"}`))
+	if out.Len() > 64<<10 || !strings.Contains(out.String(), "retrying") {
+		t.Errorf("%d bytes of log: %.500s", out.Len(), out.String())
+	}
+}
+
+// A write that one node has begun may have landed, whatever the next one answers.
+func TestBegunHereRefusedThere(t *testing.T) {
+	a := modern("a", func(w http.ResponseWriter, _ *http.Request) {
+		events(w, `{"jsonrpc":"2.0","method":"notifications/message","params":{}}`)
+		hangUp(w)
+	})
+	b := modern("b", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "busy", http.StatusServiceUnavailable) })
+	for tool, code := range map[string]string{"set": "-32070", "read": "-32072"} {
+		if got := text(t, start(t, nil, a, b).callTool(t, tool)); !strings.Contains(got, code) {
+			t.Errorf("%s: %s", tool, got)
+		}
 	}
 }

@@ -372,6 +372,9 @@ func TestStreamIsHeld(t *testing.T) {
 	if listen.StatusCode != 200 || !strings.HasPrefix(listen.Header.Get("Content-Type"), "text/event-stream") {
 		t.Fatalf("%d %v", listen.StatusCode, listen.Header)
 	}
+	if ev, err := mcp.NewEventReader(listen.Body, 1<<10).Next(); err != nil || !ev.Comment { // an agent that is gone shows in nothing else
+		t.Fatalf("%v %q", err, ev.Raw)
+	}
 	p.set(func() { p.lost = false })
 	if body := text(t, listen); body != "" { // it ends, so that the agent comes back
 		t.Errorf("%q", body)

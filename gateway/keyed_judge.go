@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"net/http"
 
 	"github.com/quorate/quorate/gateway/mcp"
@@ -30,7 +29,7 @@ func judge(a keyedAnswer) ledger.Outcome {
 		return ledger.Outcome{Kind: ledger.Unkept}
 	}
 	e, err := mcp.Scan(a.body)
-	if err != nil || e.Kind != mcp.KindResponse || !bytes.Equal(e.ID.Of(a.body), a.id) {
+	if err != nil || e.Kind != mcp.KindResponse || !mcp.SameID(e.ID.Of(a.body), a.id) {
 		return ledger.Outcome{}
 	}
 	if e.HasResult {

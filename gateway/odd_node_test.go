@@ -168,3 +168,18 @@ func (e tracer) Request(r *http.Request, _ string, _ RequestSpan) (*http.Request
 func (e tracer) Attempt(context.Context, AttemptSpan) ([]upstream.Field, func(string)) {
 	return nil, func(string) {}
 }
+
+// An id is what it says, however its node spells it: a call that was answered must not be told that its outcome is not known.
+func TestAnswerUnderTheSameIDSpeltOtherwise(t *testing.T) {
+	for _, ids := range [][2]string{{`"\u00e9"`, `"é"`}, {`"a<b"`, `"a\u003cb"`}, {`1.0`, `1`}} {
+		n := modern("a", func(w http.ResponseWriter, _ *http.Request) {
+			events(w, `{"jsonrpc":"2.0","id":`+ids[1]+`,"result":{"resultType":"complete"}}`)
+			hangUp(w)
+		})
+		resp := start(t, nil, n).post(t, `{"jsonrpc":"2.0","id":`+ids[0]+`,"method":"tools/call","params":{"name":"charge","arguments":{},`+modernMeta+`}}`,
+			"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call", "Mcp-Name", "charge")
+		if got := text(t, resp); strings.Count(got, "data:") != 1 || !strings.Contains(got, `"result"`) {
+			t.Errorf("id %s answered as %s: %q", ids[0], ids[1], got)
+		}
+	}
+}

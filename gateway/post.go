@@ -83,7 +83,7 @@ func (g *Gateway) bounded(w http.ResponseWriter, r *http.Request, p *pool, m mes
 		return Overloaded
 	}
 	defer m.policy.leave()
-	if m.policy.deadline > 0 {
+	if m.policy.deadline > 0 && (m.era != mcp.Legacy || m.headers.Session == "") { // in a session it would cut the stream, not the call
 		ctx, cancel := context.WithTimeoutCause(r.Context(), m.policy.deadline, errDeadline)
 		defer cancel()
 		r = r.WithContext(ctx)

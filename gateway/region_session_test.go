@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/gateway/mcp"
+	"github.com/quorate/quorate/gateway/route"
 	"github.com/quorate/quorate/regions"
 )
 
@@ -167,5 +168,33 @@ func TestSessionsLeaveBitByBit(t *testing.T) {
 	a.gateway.Close(t.Context()) // a call can be answered before the move it waited for is counted
 	if n := a.gateway.Figures()[0].SessionsMigrated; n != sessions {
 		t.Errorf("%d migrations of %d sessions", n, sessions)
+	}
+}
+
+// A route's deadline does not count in a legacy session: it would cut the stream of a call that goes on.
+func TestDeadlineCutsNoStreamOfASession(t *testing.T) {
+	late := make(chan struct{})
+	n := modern("a", nil)
+	n.stateful = true
+	n.serve = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Mcp-Session-Id", "upstream")
+		if strings.Contains(string(body), "initialize") {
+			answerJSON(w, `{"jsonrpc":"2.0","id":7,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}`)
+			return
+		}
+		events(w, `{"jsonrpc":"2.0","method":"notifications/message","params":{}}`)
+		<-late
+		events(w, `{"jsonrpc":"2.0","id":7,"result":{}}`)
+	}
+	s := start(t, func(_ *Config, v *Service) {
+		v.Routes = routesOf(t, route.Route{Match: route.Match{Tool: "charge"}, Class: regions.Fast, Deadline: time.Nanosecond})
+	}, n)
+	opened := s.post(t, `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}`)
+	resp := s.post(t, `{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"charge"}}`,
+		"Mcp-Session-Id", opened.Header.Get("Mcp-Session-Id"))
+	close(late)
+	if got := text(t, resp); !strings.Contains(got, `"result"`) {
+		t.Errorf("got %q", got)
 	}
 }

@@ -395,3 +395,28 @@ func TestRouteLimitAndDeadline(t *testing.T) {
 		t.Errorf("set after the first ended: %s", body)
 	}
 }
+
+// What a node has begun with when time is up may have run: it is neither cut without a word nor told as if nobody had acted.
+func TestDeadlineInTheMiddleOfAnAnswer(t *testing.T) {
+	for name, begin := range map[string]func(http.ResponseWriter){
+		"stream": func(w http.ResponseWriter) {
+			events(w, `{"jsonrpc":"2.0","method":"notifications/message","params":{}}`)
+		},
+		"document": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Length", "1000")
+			answerJSON(w, `{"jsonrpc":"2.0",`)
+			_ = http.NewResponseController(w).Flush()
+		},
+	} {
+		n := modern("a", func(w http.ResponseWriter, r *http.Request) {
+			begin(w)
+			<-r.Context().Done()
+		})
+		s := start(t, func(_ *Config, v *Service) {
+			v.Routes = routesOf(t, route.Route{Class: regions.Fast, Deadline: 50 * time.Millisecond})
+		}, n)
+		if got := text(t, s.callTool(t, "charge")); !strings.Contains(got, `"code":-32070,`) || !strings.Contains(got, `"deadline"`) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

@@ -3,9 +3,12 @@ package gateway
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quorate/quorate/gateway/mcp"
 )
 
 // Bad input gets a clear answer of the right code, and no node ever sees it.
@@ -143,6 +146,36 @@ func TestAnswersAreTransparent(t *testing.T) {
 			if got := text(t, resp); got != body || resp.StatusCode != http.StatusTeapot || resp.Header.Get("X-Node") != "yes" || resp.Header.Get("WWW-Authenticate") != "Bearer" {
 				t.Errorf("size %d, known %v: got %d bytes, status %d, header %v", size, known, len(got), resp.StatusCode, resp.Header)
 			}
+		}
+	}
+}
+
+// its place.
+func TestAllowedOriginInSessionsAndStreams(t *testing.T) {
+	const origin = "https://app.example.com"
+	n := modern("a", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Vary", "Accept")
+		if r.Header.Get("Mcp-Method") == mcp.MethodListen {
+			events(w, `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true}}}`)
+			return
+		}
+		w.Header().Set("Mcp-Session-Id", "upstream")
+		answerJSON(w, `{"jsonrpc":"2.0","id":7,"result":{"protocolVersion":"2025-06-18","capabilities":{}}}`)
+	})
+	n.stateful = true
+	s := start(t, func(c *Config, _ *Service) { c.AllowedOrigins = []string{origin} }, n)
+	opened := s.post(t, `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-06-18"}}`, "Origin", origin)
+	for name, resp := range map[string]*http.Response{
+		"opening": opened,
+		"call": s.post(t, `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`,
+			"Mcp-Session-Id", opened.Header.Get("Mcp-Session-Id"), "Origin", origin),
+		"listen": s.post(t, `{"jsonrpc":"2.0","id":7,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`,
+			"MCP-Protocol-Version", "2026-07-28", "Mcp-Method", mcp.MethodListen, "Origin", origin),
+	} {
+		if resp.StatusCode != 200 || !slices.Equal(resp.Header.Values("Access-Control-Allow-Origin"), []string{origin}) ||
+			strings.Join(resp.Header.Values("Vary"), ",") != "Origin,Accept" {
+			t.Errorf("%s: %d, %v", name, resp.StatusCode, resp.Header)
 		}
 	}
 }

@@ -173,7 +173,7 @@ func (e *errand) answers(ev mcp.Event) bool {
 		return false
 	}
 	env, err := mcp.Scan(ev.Data)
-	return err == nil && env.Kind == mcp.KindResponse && bytes.Equal(env.ID.Of(ev.Data), e.id)
+	return err == nil && env.Kind == mcp.KindResponse && mcp.SameID(env.ID.Of(ev.Data), e.id)
 }
 
 // lost is what the agent is told of a call whose gateway was lost in the middle of its answer.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -97,7 +96,7 @@ func (c *call) inspect(node *upstream.Node, event *mcp.Event) (final, pass bool)
 	}
 	switch e.Kind {
 	case mcp.KindResponse:
-		final = bytes.Equal(event.Data[e.ID.Start:e.ID.End], c.id)
+		final = mcp.SameID(e.ID.Of(event.Data), c.id)
 		if final {
 			c.learn(node, &e)
 		}

@@ -43,6 +43,9 @@ type Config struct {
 	// WriteTimeout is how long an agent may leave written bytes unread before it counts as gone. From
 	// 1 ms, default 30 s.
 	WriteTimeout time.Duration
+	// KeepAlive is how often an agent is sent a comment: one that is gone shows in nothing else, as the server does not
+	// read on when more than the request has come. From 1 ms, default 1 min.
+	KeepAlive time.Duration
 	// MaxStreams bounds the agents' streams; beyond it they get -32073. From 1, default 10000.
 	MaxStreams int
 	// MaxEvent bounds one event of a node in bytes, 1 KiB to 16 MiB, default 1 MiB.
@@ -65,6 +68,7 @@ func (c Config) withDefaults() (Config, error) {
 		{"minimum backoff", &c.MinBackoff, 50 * time.Millisecond, time.Hour},
 		{"maximum backoff", &c.MaxBackoff, 5 * time.Second, time.Hour},
 		{"write timeout", &c.WriteTimeout, 30 * time.Second, time.Hour},
+		{"keep-alive", &c.KeepAlive, time.Minute, time.Hour},
 	} {
 		if *d.value == 0 {
 			*d.value = d.def

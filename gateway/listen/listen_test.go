@@ -1,6 +1,7 @@
 package listen
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -442,4 +443,42 @@ func TestStuckAgent(t *testing.T) {
 			eventually(t, "the node's stream ends", func() bool { return a.open.Load() == 0 })
 		})
 	}
+}
+
+// One request must not make the gateway write many times its own size after every gap.
+func TestTooManyResources(t *testing.T) {
+	w := newWorld(t, Config{})
+	a := newNode(t, "a")
+	w.set(a)
+	uris := strings.Repeat(`"u",`, maxURIs) + `"u"`
+	resp := post(t.Context(), t, w.url, listenBody("1", `,"notifications":{"resourceSubscriptions":[`+uris+`]}`))
+	wantError(t, resp, http.StatusOK, mcp.CodeInvalidParams, "too_many_resources")
+	if a.asked.Load() != 0 {
+		t.Error("it reached a node")
+	}
+}
+
+// An agent that has sent more than its request leaves unnoticed by the server: its stream must not stay for good.
+func TestAgentThatIsGoneAfterTooMuch(t *testing.T) {
+	w := newWorld(t, Config{KeepAlive: 5 * time.Millisecond})
+	w.set(newNode(t, "a"))
+	c, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := listenBody("1", `,"notifications":`+tools)
+	if _, err := fmt.Fprintf(c, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n"+
+		"Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: %d\r\n\r\n%s", len(body), body); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	if _, err := c.Write([]byte("\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	_ = resp.Body.Close()
+	eventually(t, "the stream has ended", func() bool { return w.hub.Stats().Streams == 0 })
 }

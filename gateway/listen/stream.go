@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -13,6 +14,10 @@ import (
 
 // frameSize is about what a resource's notification takes beside its uri, in bytes.
 const frameSize = 512
+
+// maxURIs bounds the resources of one stream: after a gap its agent is told of each of them, in many times the bytes that
+// it took to ask.
+const maxURIs = 8192
 
 // Request is an agent's subscriptions/listen request, validated.
 type Request struct {
@@ -70,6 +75,11 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, req Request) {
 		feeds: make(map[Node]*feed),
 	}
 	uris := len(agreementIn(req.Body).list(resourceURIs))
+	if uris > maxURIs {
+		cancel()
+		mcp.WriteAnswer(w, mcp.MethodListen, tooManyURIs(), s.id)
+		return
+	}
 	s.queue.maxItems = h.cfg.MaxQueue + uris
 	s.queue.maxBytes = 4*h.cfg.MaxEvent + len(req.Body) + uris*frameSize
 	s.cut = func() {
@@ -90,6 +100,12 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, req Request) {
 	if s.open(w) {
 		s.pump(w)
 	}
+}
+
+func tooManyURIs() *mcp.Error {
+	e := mcp.InvalidParams(fmt.Sprintf("more than %d resources in one subscriptions/listen", maxURIs))
+	e.Reason = "too_many_resources"
+	return e
 }
 
 // follow makes the feeds the pool's: new nodes are listened to, those that are gone no more, and the
@@ -197,6 +213,8 @@ func (s *stream) refuse(w http.ResponseWriter) {
 // pump writes what the feeds bring until the stream ends.
 func (s *stream) pump(w http.ResponseWriter) {
 	defer func() { _ = s.rc.SetWriteDeadline(time.Time{}) }() // the connection may serve other requests
+	alive := time.NewTicker(s.hub.cfg.KeepAlive)
+	defer alive.Stop()
 	var batch []item
 	for {
 		batch = s.take(batch)
@@ -209,6 +227,10 @@ func (s *stream) pump(w http.ResponseWriter) {
 		}
 		select {
 		case <-s.wake:
+		case <-alive.C:
+			if !s.write(w, item{raw: []byte(":\n\n")}) {
+				return
+			}
 		case <-s.changed:
 			s.follow()
 		case <-s.closing:

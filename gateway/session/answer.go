@@ -73,7 +73,7 @@ func readEvents(body io.Reader, id []byte) (*message, error) {
 		}
 		ev.Data, ev.Raw = bytes.Clone(ev.Data), nil
 		env, err := mcp.Scan(ev.Data)
-		if err == nil && env.Kind == mcp.KindResponse && bytes.Equal(env.ID.Of(ev.Data), id) {
+		if err == nil && env.Kind == mcp.KindResponse && mcp.SameID(env.ID.Of(ev.Data), id) {
 			m.env, m.data = env, ev.Data
 			return m, nil
 		}

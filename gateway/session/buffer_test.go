@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/quorate/quorate/gateway/mcp"
 )
 
 func fill3(t *testing.T, b *buffer, from, n int) {
@@ -198,5 +200,26 @@ func TestNobodyEntersWhatWasGivenAway(t *testing.T) {
 	s.exit()
 	if !s.release() || s.enter(nil) || s.enter(nil) || !s.release() {
 		t.Error("entered after it was given away")
+	}
+}
+
+// TestAskedWithoutEnd: a node may ask as often as it likes in one call, and as much; what is kept of it is bounded.
+func TestAskedWithoutEnd(t *testing.T) {
+	var a asks
+	c := &call{}
+	for i := range 3 * maxAsks {
+		body := []byte(fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"ping"}`, i))
+		env, err := mcp.Scan(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.add(nil, c, env, body)
+	}
+	if len(c.asks) > maxAsks || len(a.open) > maxAsks {
+		t.Errorf("%d kept of the call, %d open", len(c.asks), len(a.open))
+	}
+	a.close(c)
+	if len(a.open) != 0 {
+		t.Errorf("%d open when the call is over", len(a.open))
 	}
 }

@@ -97,6 +97,9 @@ func (c *call) keep() {
 func (c *call) settle(id string, failed bool) bool {
 	i := slices.Index(c.ids, id)
 	if i < 0 {
+		i = slices.IndexFunc(c.ids, func(own string) bool { return mcp.SameID([]byte(own), []byte(id)) })
+	}
+	if i < 0 {
 		return false
 	}
 	c.ids = slices.Delete(c.ids, i, i+1)

@@ -18,6 +18,13 @@ type fault struct {
 	err      error
 }
 
+// drop gives up the answer, if there is one: what is not read to its end keeps its connection, and counts as in flight.
+func (f *fault) drop() {
+	if f != nil && f.answer != nil {
+		_ = f.answer.Body.Close()
+	}
+}
+
 // faultOf turns a failed attempt on p into a fault.
 func faultOf(p *pin, err error) *fault {
 	f := faultOfDo(err)

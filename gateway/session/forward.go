@@ -70,7 +70,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 			c.serveEvents(w, r, p, resp)
 			return true
 		}
-		f := c.copyAnswer(w, p, resp)
+		f := c.passOn(w, p, resp)
 		if f == nil {
 			c.s.finish(c)
 			return true
@@ -87,6 +87,20 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	writeFailure(w, c.method, err, c.first)
 	return true
+}
+
+// passOn is copyAnswer for a call that was begun: one whose answer breaks off towards the agent takes this goroutine along,
+// and ends all the same.
+func (c *call) passOn(w http.ResponseWriter, p *pin, resp *http.Response) *fault {
+	broken := true
+	defer func() {
+		if broken {
+			c.s.finish(c)
+		}
+	}()
+	f := c.copyAnswer(w, p, resp)
+	broken = false
+	return f
 }
 
 // copyAnswer passes an answer on that is no event stream. It returns a fault if it broke off before

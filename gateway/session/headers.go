@@ -60,7 +60,8 @@ func posting(latest http.Header, version string) http.Header {
 	return renew(own, latest)
 }
 
-// copyHeader passes a response's end-to-end fields on, without the node's own session id.
+// copyHeader passes a response's end-to-end fields on, without the node's own session id. Which pages may read an answer
+// is the gateway's to say: a browser that is told twice lets none.
 func copyHeader(dst, src http.Header) {
 	for name, v := range src {
 		switch name {
@@ -69,6 +70,9 @@ func copyHeader(dst, src http.Header) {
 			continue
 		case mcp.HeaderAuthority: // this gateway may have said the same already
 			dst[name] = v
+			continue
+		}
+		if strings.HasPrefix(name, "Access-Control-") {
 			continue
 		}
 		dst[name] = append(dst[name], v...)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -37,12 +38,17 @@ func (m *Manager) ServeInitialize(w http.ResponseWriter, r *http.Request, in Cal
 		mcp.WriteError(w, mcp.Overloaded("sessions", time.Second), id)
 		return
 	}
-	o := &opener{m: m, in: &in, id: id, w: w, r: r, tried: make(map[regions.NodeID]bool)}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(m.ctx, cancel)()
+	o := &opener{m: m, in: &in, id: id, w: w, r: r, ctx: ctx, tried: make(map[regions.NodeID]bool)}
+	defer func() { // also when an answer that breaks off takes this goroutine along
+		if !o.minted {
+			m.count.Add(-1)
+		}
+	}()
 	if err := o.walk(); err != nil {
 		writeFailure(w, mcp.MethodInitialize, err, id)
-	}
-	if !o.minted {
-		m.count.Add(-1)
 	}
 }
 
@@ -62,6 +68,7 @@ type opener struct {
 	id     []byte
 	w      http.ResponseWriter
 	r      *http.Request
+	ctx    context.Context // ends with the manager, too
 	tried  map[regions.NodeID]bool
 	seen   int
 	minted bool
@@ -123,8 +130,7 @@ func (o *opener) decide(f *fault, more bool) retry.Action {
 // attempt asks one node and passes its answer on; nil means that the agent has been answered. An agent
 // that leaves ends it: there is no session yet that should be kept for it.
 func (o *opener) attempt(n Node) *fault {
-	ctx := o.r.Context()
-	resp, err := n.Do(ctx, &upstream.Request{Method: http.MethodPost, Header: o.in.Header, Body: o.in.Body})
+	resp, err := n.Do(o.ctx, &upstream.Request{Method: http.MethodPost, Header: o.in.Header, Body: o.in.Body})
 	if err != nil {
 		return o.fault(faultOfDo(err))
 	}

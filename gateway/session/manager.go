@@ -32,6 +32,7 @@ type Config struct {
 	MaxSessions  int           // further ones are refused with -32073; default 100,000
 	BufferEvents int           // events kept for resuming, for each stream and for a session's ended streams; default 256
 	BufferBytes  int           // bytes of them; default 64 KiB
+	KeepAlive    time.Duration // how often an open stream is sent a comment, so that an agent that is gone shows; default 1 min
 	Budget       *retry.Budget // of the service; the manager counts its own calls in it
 	Logger       *slog.Logger
 	Current      func() Pool // of the table in force, for moves that no request asks for
@@ -45,11 +46,12 @@ func (c *Config) withDefaults() error {
 	if c.Budget == nil || c.Logger == nil || c.Current == nil {
 		return errors.New("session: new: budget, logger and current are required")
 	}
-	if c.IdleTimeout < 0 || c.Sweep < 0 || c.MaxSessions < 0 || c.BufferEvents < 0 || c.BufferBytes < 0 {
+	if c.KeepAlive < 0 || c.IdleTimeout < 0 || c.Sweep < 0 || c.MaxSessions < 0 || c.BufferEvents < 0 || c.BufferBytes < 0 {
 		return errors.New("session: new: negative bound")
 	}
 	setDefault(&c.IdleTimeout, 30*time.Minute)
 	setDefault(&c.Sweep, 5*time.Minute)
+	setDefault(&c.KeepAlive, time.Minute)
 	setDefault(&c.MaxSessions, 100_000)
 	setDefault(&c.BufferEvents, 256)
 	setDefault(&c.BufferBytes, 64<<10)

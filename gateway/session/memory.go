@@ -10,6 +10,10 @@ import (
 // maxSubscriptions bounds the resources that one session may watch; more could not be moved in time.
 const maxSubscriptions = 1024
 
+// maxSettings bounds what a session keeps of the requests that have set something, in bytes. It is as much as one session
+// is told another gateway of at most, so nothing that came from there is lost.
+const maxSettings = maxAdoption
+
 // memory is what an agent has set in its session since initialize, and a move sets again. It is noted
 // when a request goes out, not when it succeeds: a move in between must not lose it, and setting any
 // of it twice does no harm. An answer that is an error takes it back.
@@ -27,7 +31,7 @@ type subscription struct {
 }
 
 // note remembers what a request sets. undo takes it back; it is nil when nothing was set. It reports
-// false when there are too many subscriptions.
+// false when there is too much to remember.
 func (m *memory) note(env *mcp.Envelope, body []byte) (undo func(), ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -38,6 +42,9 @@ func (m *memory) note(env *mcp.Envelope, body []byte) (undo func(), ok bool) {
 			m.changes++
 		}
 	case mcp.MethodSetLevel:
+		if !m.fits(body) {
+			return nil, false
+		}
 		return m.setLevel(body), true
 	case mcp.MethodUnsubscribe:
 		return m.unsubscribe(env.URI), true
@@ -45,6 +52,15 @@ func (m *memory) note(env *mcp.Envelope, body []byte) (undo func(), ok bool) {
 		return m.subscribe(env.URI, body)
 	}
 	return nil, true
+}
+
+// fits reports whether there is room for one request more.
+func (m *memory) fits(body []byte) bool {
+	n := len(m.level) + len(body)
+	for _, s := range m.subscriptions {
+		n += len(s.body)
+	}
+	return n <= maxSettings
 }
 
 func (m *memory) setLevel(body []byte) (undo func()) {
@@ -67,7 +83,7 @@ func (m *memory) subscribe(uri string, body []byte) (undo func(), ok bool) {
 	if slices.ContainsFunc(m.subscriptions, func(s subscription) bool { return s.uri == uri }) {
 		return nil, true
 	}
-	if len(m.subscriptions) >= maxSubscriptions {
+	if len(m.subscriptions) >= maxSubscriptions || !m.fits(body) {
 		return nil, false
 	}
 	m.add(subscription{uri, slices.Clone(body)})

@@ -89,6 +89,7 @@ func (m *Manager) newSession(id string, o *opening, agent http.Header) *session 
 	s.key = rand.Uint64()
 	s.ctx, s.cancel = context.WithCancelCause(m.ctx)
 	s.streams.hash, s.streams.alone = s.hash, m.cfg.Alone || m.cfg.Keeper == nil
+	s.streams.beat = m.cfg.KeepAlive
 	s.streams.limit = bounds{events: m.cfg.BufferEvents, bytes: m.cfg.BufferBytes}
 	s.agent.Store(&agent)
 	return s

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strconv"
 	"sync"
@@ -20,13 +21,16 @@ type asks struct {
 	old  []uint64 // in the order they were asked, some of them closed
 }
 
+// digest stands for a question: the question itself may have megabytes.
+type digest [sha256.Size]byte
+
 // ask is one such request.
 type ask struct {
 	number   uint64
 	pin      *pin   // who waits for the answer
 	id       string // under which id, as written
 	token    string // the node's progress token, as written
-	question string // the message without what differs between two nodes asking the same
+	question digest // of the message without what differs between two nodes asking the same
 	answer   []byte // the agent's, kept for another node asking the same in a call sent again
 	answered bool
 }
@@ -36,7 +40,7 @@ type ask struct {
 // a node before it did not live to hear: then the returned ask may already have its answer.
 func (a *asks) add(p *pin, c *call, env mcp.Envelope, body []byte) ([]byte, *ask) {
 	id, token := string(env.ID.Of(body)), string(env.ProgressToken.Of(body))
-	question := string(renumber(env, body, []byte("0")))
+	question := digest(sha256.Sum256(renumber(env, body, []byte("0"))))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if q := c.asked(p, question); q != nil {
@@ -52,7 +56,7 @@ func (a *asks) add(p *pin, c *call, env mcp.Envelope, body []byte) ([]byte, *ask
 	a.old = append(a.old, q.number)
 	a.bound()
 	if c != nil {
-		c.asks = append(c.asks, q)
+		c.remember(q)
 	}
 	return renumber(env, body, strconv.AppendUint(nil, q.number, 10)), q
 }
@@ -78,8 +82,16 @@ func renumber(env mcp.Envelope, body, number []byte) []byte {
 	return mcp.ReplaceSpan(mcp.ReplaceSpan(body, first, number), second, number)
 }
 
+// remember keeps what was asked in the call, the latest of it: a node can go on asking for ever.
+func (c *call) remember(q *ask) {
+	if len(c.asks) >= maxAsks {
+		c.asks = slices.Delete(c.asks, 0, 1)
+	}
+	c.asks = append(c.asks, q)
+}
+
 // asked returns the ask of an earlier node with the same question, if the call was sent again.
-func (c *call) asked(p *pin, question string) *ask {
+func (c *call) asked(p *pin, question digest) *ask {
 	if c == nil || !c.again.Load() {
 		return nil
 	}

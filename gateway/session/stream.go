@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -17,6 +18,7 @@ type stream struct {
 	prefix string // of its event ids
 	suffix string // of them: the requests it answers
 	alone  bool   // no other gateway can go on with it
+	beat   time.Duration
 
 	// Of the pump alone:
 	from   *pin          // whose events come now
@@ -63,11 +65,22 @@ func (st *stream) prime() {
 	_ = st.event(context.Background(), mcp.Event{HasID: true, Data: []byte{}}) // an empty stream has room
 }
 
+// beats says when the agent is to be sent a sign of life.
+func (st *stream) beats() (<-chan time.Time, func()) {
+	if st.beat <= 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(st.beat)
+	return t.C, t.Stop
+}
+
 // follow writes the stream to one HTTP response until it ends, the agent leaves or another reader
 // takes its place. What is there at once is flushed at once.
 func (st *stream) follow(ctx context.Context, w http.ResponseWriter, rd *reader) {
 	defer st.detach(rd)
 	control := http.NewResponseController(w)
+	alive, stop := st.beats()
+	defer stop()
 	for {
 		frame, at := st.take(rd)
 		switch at {
@@ -83,6 +96,10 @@ func (st *stream) follow(ctx context.Context, w http.ResponseWriter, rd *reader)
 			}
 			select {
 			case <-rd.wake:
+			case <-alive: // the server does not notice the end of a connection on which more than the request has come
+				if _, err := io.WriteString(w, ":\n\n"); err != nil {
+					return
+				}
 			case <-ctx.Done():
 				return
 			}

@@ -16,9 +16,10 @@ const (
 type streams struct {
 	hash  string
 	limit bounds
-	alone bool   // no other gateway can go on with the session
-	names bool   // event ids name the requests that are answered
-	epoch uint64 // the numbers of a session that was restored begin here; 0: it began here
+	beat  time.Duration // see Config.KeepAlive; 0: never
+	alone bool          // no other gateway can go on with the session
+	names bool          // event ids name the requests that are answered
+	epoch uint64        // the numbers of a session that was restored begin here; 0: it began here
 
 	mu    sync.Mutex
 	last  uint64
@@ -55,7 +56,7 @@ func (s *streams) add(num uint64) *stream {
 	if s.byNum == nil {
 		s.byNum = make(map[uint64]*stream)
 	}
-	st := &stream{buffer: newBuffer(s.limit), num: num, prefix: eventPrefix(s.hash, num), alone: s.alone}
+	st := &stream{buffer: newBuffer(s.limit), num: num, prefix: eventPrefix(s.hash, num), alone: s.alone, beat: s.beat}
 	if num == listenStream {
 		st.first, st.read = s.epoch, s.epoch
 	}

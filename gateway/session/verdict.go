@@ -84,7 +84,7 @@ type errorAnswer struct {
 
 // answers reports whether this is a JSON-RPC answer to the request with that id.
 func (e errorAnswer) answers(id []byte) bool {
-	return id != nil && e.Error.Code != 0 && bytes.Equal(e.ID, id)
+	return id != nil && e.Error.Code != 0 && mcp.SameID(e.ID, id)
 }
 
 // peek reads the beginning of a small answer and puts it back.

@@ -27,6 +27,7 @@ func (c *call) walk(f *fault) (*pin, *http.Response, error) {
 		if f != nil {
 			goOn, err := c.next(f)
 			if err != nil {
+				f.drop()
 				return nil, nil, err
 			}
 			if !goOn {
@@ -50,6 +51,7 @@ func (c *call) stranded(p *pin, f *fault, err error) (*pin, *http.Response, erro
 	if f != nil && f.answer != nil && !f.unknown {
 		return p, f.answer, nil
 	}
+	f.drop()
 	if c.seen > 0 && c.class != mcp.Hedge {
 		c.s.m.hooks.Unknown()
 		return nil, nil, mcp.OutcomeUnknown("node_lost")
@@ -93,9 +95,7 @@ func (c *call) next(f *fault) (bool, error) {
 	}
 	switch retry.Decide(in) {
 	case retry.Next:
-		if f.answer != nil {
-			f.answer.Body.Close()
-		}
+		f.drop()
 		if c.seen > 0 {
 			c.again.Store(true)
 		}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"time"
 
@@ -166,6 +167,16 @@ func (n *Node) refused(ctx context.Context, report func(breaker.Outcome), err er
 	return e
 }
 
+// unquoted says what was wrong with an answer without the bytes that were: they may be a part of somebody's answer, and
+// the error is logged.
+func unquoted(err error) error {
+	what, _, quotes := strings.Cut(err.Error(), `"`)
+	if !quotes {
+		return err
+	}
+	return errors.New(strings.TrimRight(what, ": "))
+}
+
 // fail classifies a broken exchange and tells the observer.
 func (n *Node) fail(ctx context.Context, c *conn, p Progress, err error) *Error {
 	e := &Error{Node: n.cfg.ID, Progress: p, Failure: Reset, Err: err}
@@ -180,7 +191,7 @@ func (n *Node) fail(ctx context.Context, c *conn, p Progress, err error) *Error 
 		n.die("bytes stayed unacknowledged", err)
 		e.Failure = Dead
 	case !c.ended:
-		e.Failure = Malformed
+		e.Failure, e.Err = Malformed, unquoted(err)
 	case !n.Alive():
 		// A broken connection is all a killed process leaves; whether the node is gone decides what a
 		// retry costs and what its breaker should think after a restart.

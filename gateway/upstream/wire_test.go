@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -127,5 +129,25 @@ func TestTLSConnectionIsReused(t *testing.T) {
 	}
 	if conns.Load() != 1 {
 		t.Errorf("%d connections for 5 calls in a row", conns.Load())
+	}
+}
+
+// What a node sends where its answer should begin may be what is left of somebody's: it is not for the log.
+func TestWhatIsNoAnswerIsNotQuoted(t *testing.T) {
+	for _, answer := range []string{"secret\r\n\r\n", "HTTP/1.1 secret\r\n\r\n", "HTTP/1.1 200 OK\r\nsecret\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: secret\r\n\r\n"} {
+		url := raw(t, func(c net.Conn) {
+			for readRequest(c) {
+				io.WriteString(c, answer)
+			}
+		})
+		n, _ := newNode(t, url, nil, nil)
+		resp, err := n.Do(context.Background(), post(`{}`))
+		if err == nil {
+			resp.Body.Close()
+		}
+		var e *Error
+		if !errors.As(err, &e) || e.Failure != Malformed || strings.Contains(err.Error(), "secret") || len(e.Err.Error()) < 10 {
+			t.Errorf("%q: %v", answer, err)
+		}
 	}
 }

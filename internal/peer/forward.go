@@ -13,8 +13,11 @@ import (
 
 // Bounds of forwarded requests.
 const (
-	maxStreams     = 10_000 // on one connection from another gateway
-	maxHeaderBytes = 64 << 10
+	maxStreams = 10_000 // on one connection from another gateway
+	// maxHeaderBytes bounds a header section from another gateway. It is above whatever an agent's 64 KiB, or a node's
+	// 256 KiB, can come to: HTTP/2 counts 32 bytes more for each field, and one that is refused here would look to the
+	// gateway that sends it like a broken link.
+	maxHeaderBytes = 1 << 20
 	forwardIdle    = 5 * time.Minute
 )
 

@@ -191,3 +191,31 @@ func TestForwardTakesLanes(t *testing.T) {
 		}
 	}
 }
+
+// TestForwardManyFields: whatever an agent's or a node's header section comes to in HTTP/2, which counts 32 bytes more for
+// each field, is no broken link.
+func TestForwardManyFields(t *testing.T) {
+	t.Parallel()
+	const asked, answered = 64 << 10 / 4, 256 << 10 / 4 // fields of four bytes, as a: and the line's end
+	a, b := pairOf(t, newFleet(t), func(c *Config) {
+		c.Forward = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if n := len(r.Header["A"]); n != asked {
+				t.Errorf("%d fields", n)
+			}
+			w.Header()["A"] = make([]string, answered)
+		})
+	})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://whatever/path", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header["A"] = make([]string, asked)
+	resp, err := a.Transport("west", b.address).RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if n := len(resp.Header["A"]); resp.StatusCode != http.StatusOK || n != answered {
+		t.Errorf("%s with %d fields", resp.Status, n)
+	}
+}
