@@ -11,6 +11,9 @@ type Status struct {
 	Services     []Service `json:"services"`
 	// Settings is null where there are no run-time settings.
 	Settings *SettingsStatus `json:"settings"`
+	// Problems are what is wrong with this gateway's own files, and hurts only later: at its next start, or when a
+	// certificate ends.
+	Problems []string `json:"problems"`
 }
 
 // Service is one logical MCP server.
@@ -171,7 +174,7 @@ func filled(s Status) Status {
 		service.Conflicts = append([]Conflict{}, service.Conflicts...)
 		services[i] = service
 	}
-	s.Services = services
+	s.Services, s.Problems = services, append([]string{}, s.Problems...)
 	if s.Settings != nil {
 		s.Settings = &SettingsStatus{Revision: s.Settings.Revision, Skipped: wholeSettings(s.Settings.Skipped)}
 	}

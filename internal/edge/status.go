@@ -16,7 +16,7 @@ import (
 func (e *Edge) Status() admin.Status {
 	cfg := e.cfg.Load()
 	table := e.gateway.Table()
-	s := admin.Status{Gateway: cfg.Name, Region: cfg.Region, Version: e.opts.Version, Settings: e.settingsStatus()}
+	s := admin.Status{Gateway: cfg.Name, Region: cfg.Region, Version: e.opts.Version, Settings: e.settingsStatus(), Problems: e.problems(time.Now())}
 	if table == nil {
 		return s
 	}

@@ -1,0 +1,77 @@
+package edge
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/internal/ca"
+	"github.com/quorate/quorate/internal/peer"
+)
+
+// A file that is refused hurts at the next start, which may be months later: until then status says so.
+func TestRefusedFileIsAProblem(t *testing.T) {
+	_, url := newServer(t)
+	cfg := load(t, url)
+	e := startEdge(t, cfg)
+	e.NoteFile(errors.New("quorate.yaml:3: listen: is not a known key\nquorate.yaml:9: services: is missing"))
+	got := e.Status().Problems
+	if len(got) != 1 || !strings.Contains(got[0], "is refused") || !strings.Contains(got[0], "known key; quorate.yaml:9") {
+		t.Errorf("%q", got)
+	}
+	if err := e.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Status().Problems; len(got) != 0 {
+		t.Errorf("the good file is back: %q", got)
+	}
+	other := *cfg
+	other.Name = "gw-other"
+	if err := e.Reload(&other); err == nil || len(e.Status().Problems) != 1 {
+		t.Errorf("%v, %q", err, e.Status().Problems)
+	}
+}
+
+func TestCertificateThatEndsIsAProblem(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	if err := errors.Join(ca.Init(dir, ca.Options{}), issue(dir)); err != nil {
+		t.Fatal(err)
+	}
+	c, err := peer.LoadCredentials(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "us-east-gw-1.crt"), filepath.Join(dir, "us-east-gw-1.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[time.Duration]string{
+		0: "", 4 * 24 * time.Hour: "", 6 * 24 * time.Hour: "the peer certificate ends at", 8 * 24 * time.Hour: "the peer certificate ended at",
+	} {
+		switch got := strings.Join(certificateProblems(c, now.Add(after)), "\n"); {
+		case want == "" && got != "", !strings.HasPrefix(got, want), want != "" && !strings.Contains(got, "quorate ca issue us-east gw-1"):
+			t.Errorf("after %s: %q", after, got)
+		}
+	}
+}
+
+// Renewed by half, or by the wrong hand: the old certificate goes on, and ends.
+func TestCertificateFilesThatAreNotUsedAreAProblem(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(ca.Init(dir, ca.Options{}), issue(dir)); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(dir, "us-east-gw-1.key")
+	c, err := peer.LoadCredentials(filepath.Join(dir, "ca.crt"), filepath.Join(dir, "us-east-gw-1.crt"), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(key, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a problem", func() bool { return len(certificateProblems(c, time.Now())) == 1 })
+}
+
+func issue(dir string) error {
+	_, err := ca.Issue(dir, "us-east", "gw-1", ca.Options{})
+	return err
+}
