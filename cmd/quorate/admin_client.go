@@ -133,11 +133,14 @@ func (o *operator) print(cmd *cobra.Command, answer []byte, printed func(io.Writ
 
 // why is a refusal's own message, or its status with what may be the matter: then no admin listener has spoken.
 func why(resp *http.Response, answer []byte) string {
-	var e struct{ Error struct{ Message string } }
+	var e struct {
+		JSONRPC string // of the listener for agents
+		Error   struct{ Message string }
+	}
 	switch {
 	case json.Unmarshal(answer, &e) == nil && e.Error.Message != "" && resp.StatusCode == http.StatusUnauthorized:
 		return e.Error.Message + ": --token-file, or --cert and --key"
-	case json.Unmarshal(answer, &e) == nil && e.Error.Message != "":
+	case json.Unmarshal(answer, &e) == nil && e.Error.Message != "" && e.JSONRPC == "":
 		return e.Error.Message
 	case bytes.Contains(answer, []byte("HTTP request to an HTTPS server")):
 		return resp.Status + ": this listener speaks HTTPS: --ca-file, or https:// in --address"

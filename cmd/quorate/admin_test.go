@@ -130,6 +130,14 @@ func TestAdminAtAnotherListener(t *testing.T) {
 	if code, out := command("admin", "status", "--address", agents.URL); code != exitFailure || !strings.Contains(out, "404 Not Found: is this the address of an admin listener?") {
 		t.Errorf("the agents' listener: %d %s", code, out)
 	}
+	mcp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no service at this path"}}`)
+	}))
+	defer mcp.Close()
+	if _, out := command("admin", "status", "--address", mcp.URL); !strings.Contains(out, "is this the address of an admin listener?") {
+		t.Errorf("the agents' listener of a gateway: %s", out)
+	}
 	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
