@@ -11,8 +11,8 @@ type Status struct {
 	Services     []Service `json:"services"`
 	// Settings is null where there are no run-time settings.
 	Settings *SettingsStatus `json:"settings"`
-	// Problems are what is wrong with this gateway's own files, and hurts only later: at its next start, or when a
-	// certificate ends.
+	// Problems are what is wrong with this gateway's own files and name, and does not show elsewhere: a file that is
+	// refused hurts at the next start, a certificate when it ends.
 	Problems []string `json:"problems"`
 }
 

@@ -23,13 +23,24 @@ func (e *Edge) NoteFile(err error) {
 	e.refused.Store(&text)
 }
 
-// problems are what is wrong with this gateway's own files, and hurts only later.
+// problems are what is wrong with this gateway's own files and name, and does not show elsewhere.
 func (e *Edge) problems(now time.Time) []string {
 	var all []string
 	if text := e.refused.Load(); text != nil {
 		all = append(all, *text)
 	}
+	all = append(all, twinProblems(e.links.list())...)
 	return append(all, certificateProblems(e.links.credentials, now)...)
+}
+
+// twinProblems: a second gateway of one name, or one with a copy of this one's data_dir, looks as if links were cut.
+func twinProblems(all []peer.Link) (problems []string) {
+	for _, l := range all {
+		if !l.Up && strings.Contains(l.Error, peer.ErrTwin.Error()) {
+			problems = append(problems, fmt.Sprintf("the gateway at %s has this one's name: stop one of the two, and give it a name, a certificate and an empty data_dir of its own", l.Address))
+		}
+	}
+	return problems
 }
 
 // certificateProblems: all links end with the certificate, and most often everybody's ends in the same hour.

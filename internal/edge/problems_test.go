@@ -71,6 +71,14 @@ func TestCertificateFilesThatAreNotUsedAreAProblem(t *testing.T) {
 	await(t, "a problem", func() bool { return len(certificateProblems(c, time.Now())) == 1 })
 }
 
+// Two gateways of one name: the second sees closed gates and cut links, and nothing but this says why.
+func TestGatewayOfThisNameIsAProblem(t *testing.T) {
+	twin := peer.Link{Address: "10.0.1.5:9100", Error: peer.ErrTwin.Error() + ", us-east/gw-1"}
+	if got := twinProblems([]peer.Link{{Error: "refused"}, twin}); len(got) != 1 || !strings.Contains(got[0], "10.0.1.5:9100 has this one's name") {
+		t.Errorf("%q", got)
+	}
+}
+
 func issue(dir string) error {
 	_, err := ca.Issue(dir, "us-east", "gw-1", ca.Options{})
 	return err
