@@ -11,8 +11,8 @@ type Status struct {
 	Services     []Service `json:"services"`
 	// Settings is null where there are no run-time settings.
 	Settings *SettingsStatus `json:"settings"`
-	// Problems are what is wrong with this gateway's own files and name, and does not show elsewhere: a file that is
-	// refused hurts at the next start, a certificate when it ends.
+	// Problems are what is wrong and does not show elsewhere, or not yet: why links are down, a file that is refused, a
+	// certificate that ends.
 	Problems []string `json:"problems"`
 }
 

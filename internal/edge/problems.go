@@ -13,7 +13,7 @@ import (
 )
 
 // NoteFile keeps what is wrong with the file as it is now, nil for nothing: the old one goes on, so that nobody sees a
-// difference until the gateway is started anew, and is not.
+// difference until the gateway is started anew: then it is not, or is another.
 func (e *Edge) NoteFile(err error) {
 	if err == nil {
 		e.refused.Store(nil)
@@ -23,21 +23,26 @@ func (e *Edge) NoteFile(err error) {
 	e.refused.Store(&text)
 }
 
-// problems are what is wrong with this gateway's own files and name, and does not show elsewhere.
+// problems are what is wrong and does not show elsewhere, or not yet.
 func (e *Edge) problems(now time.Time) []string {
 	var all []string
 	if text := e.refused.Load(); text != nil {
 		all = append(all, *text)
 	}
-	all = append(all, twinProblems(e.links.list())...)
+	all = append(all, linkProblems(e.links.list())...)
 	return append(all, certificateProblems(e.links.credentials, now)...)
 }
 
-// twinProblems: a second gateway of one name, or one with a copy of this one's data_dir, looks as if links were cut.
-func twinProblems(all []peer.Link) (problems []string) {
+// linkProblems says why links are down: a machine that is off, an authority of another fleet and a second gateway of this
+// one's name all look like a cut from here.
+func linkProblems(all []peer.Link) (problems []string) {
 	for _, l := range all {
-		if !l.Up && strings.Contains(l.Error, peer.ErrTwin.Error()) {
+		switch {
+		case l.Up || l.In || l.Error == "":
+		case strings.Contains(l.Error, peer.ErrTwin.Error()):
 			problems = append(problems, fmt.Sprintf("the gateway at %s has this one's name: stop one of the two, and give it a name, a certificate and an empty data_dir of its own", l.Address))
+		default:
+			problems = append(problems, fmt.Sprintf("no link to the gateway at %s: %s", l.Address, l.Error))
 		}
 	}
 	return problems

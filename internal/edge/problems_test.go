@@ -71,10 +71,15 @@ func TestCertificateFilesThatAreNotUsedAreAProblem(t *testing.T) {
 	await(t, "a problem", func() bool { return len(certificateProblems(c, time.Now())) == 1 })
 }
 
-// Two gateways of one name: the second sees closed gates and cut links, and nothing but this says why.
-func TestGatewayOfThisNameIsAProblem(t *testing.T) {
-	twin := peer.Link{Address: "10.0.1.5:9100", Error: peer.ErrTwin.Error() + ", us-east/gw-1"}
-	if got := twinProblems([]peer.Link{{Error: "refused"}, twin}); len(got) != 1 || !strings.Contains(got[0], "10.0.1.5:9100 has this one's name") {
+// Closed gates and gateways that are down do not say why: a certificate, a second gateway of this name, a firewall.
+func TestLinksThatAreDownAreProblems(t *testing.T) {
+	got := linkProblems([]peer.Link{
+		{Address: "10.0.1.5:9100", Error: peer.ErrTwin.Error() + ", us-east/gw-1"},
+		{Address: "10.0.2.5:9100", Error: "tls handshake: x509: certificate signed by unknown authority"},
+		{Address: "10.0.3.5:9100", Error: "it was down before", Up: true}, {Address: "10.0.4.5:9100"}, {Address: "10.0.2.5:4711", In: true, Error: "EOF"},
+	})
+	want := []string{"10.0.1.5:9100 has this one's name", "no link to the gateway at 10.0.2.5:9100: tls handshake: x509: certificate signed by unknown authority"}
+	if len(got) != len(want) || !strings.Contains(got[0], want[0]) || got[1] != want[1] {
 		t.Errorf("%q", got)
 	}
 }

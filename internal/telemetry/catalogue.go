@@ -134,7 +134,7 @@ func Catalogue() []Metric {
 		{LinkUp, Gauge, "1 while the link to another gateway is up.", []Label{region, {"address", "the gateway's peer address"}}},
 		{LinkRTT, Gauge, "Round trip of a link's recent pings, in seconds.", []Label{region, {"address", "the gateway's peer address"}}},
 		{CertificateEnd, Gauge, "When this gateway's certificate towards others ends, in seconds since 1970; all its links end with it.", nil},
-		{ConfigRefused, Gauge, "1 while the configuration file as it is now is refused: the one before goes on until the next start, which fails.", nil},
+		{ConfigRefused, Gauge, "1 while the configuration file as it is now is refused, and the one before goes on.", nil},
 		{Stale, Gauge, "1 while a source's last answer is none; what it named before stays.", []Label{service, source}},
 		{Answers, Counter, "Answers of a source.", []Label{service, source, {"result", "`ok`, `error`"}}},
 		{Disagreements, Counter, "Answers of a source in which somebody who was asked did not agree.", []Label{service, source}},
