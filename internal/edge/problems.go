@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/ca"
+	"github.com/quorate/quorate/internal/events"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/internal/telemetry"
 )
@@ -23,12 +24,31 @@ func (e *Edge) NoteFile(err error) {
 	e.refused.Store(&text)
 }
 
+// happened takes in an authority event. A voter that its disk has silenced looks like any other from outside, while the
+// fleet has one voter less than it seems to.
+func (e *Edge) happened(kind, gateway, text string) {
+	if kind == events.VoterFailed {
+		text := "this voter acknowledges nobody, since its promises cannot be written: " + text + "; make room or mend the disk, then start it again"
+		e.silent.Store(&text)
+	}
+	e.events.Add(kind, gateway, text)
+}
+
+// voiceless returns why this voter is silent, if it is.
+func (e *Edge) voiceless() []string {
+	if text := e.silent.Load(); text != nil {
+		return []string{*text}
+	}
+	return nil
+}
+
 // problems are what is wrong and does not show elsewhere, or not yet.
 func (e *Edge) problems(now time.Time) []string {
 	var all []string
 	if text := e.refused.Load(); text != nil {
 		all = append(all, *text)
 	}
+	all = append(all, e.voiceless()...)
 	all = append(all, linkProblems(e.links.list())...)
 	return append(all, certificateProblems(e.links.credentials, now)...)
 }

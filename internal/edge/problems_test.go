@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/quorate/quorate/internal/ca"
+	"github.com/quorate/quorate/internal/events"
 	"github.com/quorate/quorate/internal/peer"
 )
 
@@ -81,6 +82,26 @@ func TestLinksThatAreDownAreProblems(t *testing.T) {
 	want := []string{"10.0.1.5:9100 has this one's name", "no link to the gateway at 10.0.2.5:9100: tls handshake: x509: certificate signed by unknown authority"}
 	if len(got) != len(want) || !strings.Contains(got[0], want[0]) || got[1] != want[1] {
 		t.Errorf("%q", got)
+	}
+}
+
+// A voter whose disk is full goes on as a gateway, and counts as a voter for all who look: but it does not vote.
+func TestVoterThatItsDiskSilencesIsAProblem(t *testing.T) {
+	_, url := newServer(t)
+	e := startEdge(t, load(t, url))
+	await(t, "ready", func() bool { return len(e.Settled()) == 0 })
+	e.happened(events.GateOpened, "gw-1", "")
+	if len(e.Settled())+len(e.Status().Problems) != 0 {
+		t.Errorf("an open gate is no problem: %q %q", e.Settled(), e.Status().Problems)
+	}
+	e.happened(events.VoterFailed, "gw-1", "no space left on device")
+	for _, got := range [][]string{e.Settled(), e.Status().Problems} {
+		if len(got) != 1 || !strings.Contains(got[0], "acknowledges nobody") || !strings.Contains(got[0], "no space left on device") {
+			t.Errorf("%q", got)
+		}
+	}
+	if all := e.events.After(0).Events; len(all) < 2 || all[len(all)-1].Kind != events.VoterFailed || all[len(all)-1].Text != "no space left on device" {
+		t.Errorf("the event is as before: %+v", all)
 	}
 }
 
