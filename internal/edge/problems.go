@@ -28,18 +28,17 @@ func (e *Edge) NoteFile(err error) {
 // fleet has one voter less than it seems to.
 func (e *Edge) happened(kind, gateway, text string) {
 	if kind == events.VoterFailed {
-		text := "this voter acknowledges nobody, since its promises cannot be written: " + text + "; make room or mend the disk, then start it again"
 		e.silent.Store(&text)
 	}
 	e.events.Add(kind, gateway, text)
 }
 
-// voiceless returns why this voter is silent, if it is.
+// voiceless returns that this voter is silent, if it is. Everybody may read it, so it names no file.
 func (e *Edge) voiceless() []string {
-	if text := e.silent.Load(); text != nil {
-		return []string{*text}
+	if e.silent.Load() == nil {
+		return nil
 	}
-	return nil
+	return []string{"this voter acknowledges nobody, since its promises cannot be written"}
 }
 
 // problems are what is wrong and does not show elsewhere, or not yet.
@@ -48,7 +47,9 @@ func (e *Edge) problems(now time.Time) []string {
 	if text := e.refused.Load(); text != nil {
 		all = append(all, *text)
 	}
-	all = append(all, e.voiceless()...)
+	if text := e.silent.Load(); text != nil {
+		all = append(all, e.voiceless()[0]+": "+*text+"; make room or mend the disk, then start it again")
+	}
 	all = append(all, linkProblems(e.links.list())...)
 	return append(all, certificateProblems(e.links.credentials, now)...)
 }

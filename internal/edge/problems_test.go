@@ -95,10 +95,11 @@ func TestVoterThatItsDiskSilencesIsAProblem(t *testing.T) {
 		t.Errorf("an open gate is no problem: %q %q", e.Settled(), e.Status().Problems)
 	}
 	e.happened(events.VoterFailed, "gw-1", "no space left on device")
-	for _, got := range [][]string{e.Settled(), e.Status().Problems} {
-		if len(got) != 1 || !strings.Contains(got[0], "acknowledges nobody") || !strings.Contains(got[0], "no space left on device") {
-			t.Errorf("%q", got)
-		}
+	if got := e.Status().Problems; len(got) != 1 || !strings.Contains(got[0], "acknowledges nobody") || !strings.Contains(got[0], "no space left on device; make room") {
+		t.Errorf("%q", got)
+	}
+	if got := e.Settled(); len(got) != 1 || !strings.Contains(got[0], "acknowledges nobody") || strings.Contains(got[0], "no space") {
+		t.Errorf("everybody may read %q", got)
 	}
 	if all := e.events.After(0).Events; len(all) < 2 || all[len(all)-1].Kind != events.VoterFailed || all[len(all)-1].Text != "no space left on device" {
 		t.Errorf("the event is as before: %+v", all)
