@@ -69,6 +69,7 @@ type Edge struct {
 	adminAddr net.Addr
 	draining  atomic.Bool
 	refused   atomic.Pointer[string] // why the file as it is now is not followed; nil: it is
+	token     *config.Token          // nil: the admin listener has none
 	silent    atomic.Pointer[string] // why this voter acknowledges nobody until it is started again; nil: it does
 	failed    chan error
 	running   context.Context

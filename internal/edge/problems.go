@@ -50,6 +50,9 @@ func (e *Edge) problems(now time.Time) []string {
 	if text := e.silent.Load(); text != nil {
 		all = append(all, e.voiceless()[0]+": "+*text+"; make room or mend the disk, then start it again")
 	}
+	if e.token != nil && e.token.Problem() != nil {
+		all = append(all, fmt.Sprintf("the admin token's file as it is now is not used, and the token of before still is: %v", e.token.Problem()))
+	}
 	all = append(all, linkProblems(e.links.list())...)
 	return append(all, certificateProblems(e.links.credentials, now)...)
 }

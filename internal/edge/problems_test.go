@@ -2,6 +2,7 @@ package edge
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -103,6 +104,32 @@ func TestVoterThatItsDiskSilencesIsAProblem(t *testing.T) {
 	}
 	if all := e.events.After(0).Events; len(all) < 2 || all[len(all)-1].Kind != events.VoterFailed || all[len(all)-1].Text != "no space left on device" {
 		t.Errorf("the event is as before: %+v", all)
+	}
+}
+
+// Whoever rotates a token by way of a bad file believes that the old one is gone.
+func TestTokenOfBeforeIsAProblem(t *testing.T) {
+	_, url := newServer(t)
+	dir := t.TempDir()
+	token := filepath.Join(dir, "token")
+	if err := os.WriteFile(token, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := startEdge(t, written(t, filepath.Join(dir, "quorate.yaml"), fmt.Sprintf(`name: gw-1
+region: us-east
+listen: {address: "127.0.0.1:0"}
+admin: {address: "127.0.0.1:0", token_file: token}
+services: [{name: tools, path: /mcp, discover: [{static: {nodes: [{id: a, url: %q}]}}]}]
+`, url)))
+	if got := e.Status().Problems; len(got) != 0 {
+		t.Errorf("%q", got)
+	}
+	if err := os.Remove(token); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a problem", func() bool { return len(e.Status().Problems) == 1 })
+	if got := e.Status().Problems[0]; !strings.Contains(got, "the token of before still is") || strings.Contains(got, "secret") {
+		t.Error(got)
 	}
 }
 
