@@ -87,7 +87,7 @@ func (o *operator) ask(cmd *cobra.Command, q request) ([]byte, error) {
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "quorate: no gateway answers at %s: %v\n", base, err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "quorate: no gateway answers at %s: %v%s\n", base, err, q.doubt(err))
 		return nil, exitCode(exitNotNow)
 	}
 	defer resp.Body.Close()
@@ -96,13 +96,22 @@ func (o *operator) ask(cmd *cobra.Command, q request) ([]byte, error) {
 		err = fmt.Errorf("it has more than %d bytes", maxAnswer)
 	}
 	if err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "quorate: the gateway's answer broke off: %v\n", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "quorate: the gateway's answer broke off: %v%s\n", err, q.doubt(err))
 		return nil, exitCode(exitNotNow)
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, &refusal{resp.StatusCode, why(resp, answer)}
 	}
 	return answer, nil
+}
+
+// doubt says that an order without an answer may have been carried out. One that could not even be sent was not.
+func (q request) doubt(err error) string {
+	var dial *net.OpError
+	if q.method == http.MethodGet || errors.As(err, &dial) && dial.Op == "dial" {
+		return ""
+	}
+	return "; the order may have been carried out all the same: look before you repeat it"
 }
 
 // patience is --timeout where it was given, else what the request wants.
@@ -122,13 +131,21 @@ func (o *operator) print(cmd *cobra.Command, answer []byte, printed func(io.Writ
 	return printed(cmd.OutOrStdout(), answer)
 }
 
-// why is a refusal's own message, or its status.
+// why is a refusal's own message, or its status with what may be the matter: then no admin listener has spoken.
 func why(resp *http.Response, answer []byte) string {
-	var e struct{ Error struct{ Message string } }
-	if json.Unmarshal(answer, &e) == nil && e.Error.Message != "" {
-		return e.Error.Message
+	var e struct {
+		JSONRPC string // of the listener for agents
+		Error   struct{ Message string }
 	}
-	return resp.Status
+	switch {
+	case json.Unmarshal(answer, &e) == nil && e.Error.Message != "" && resp.StatusCode == http.StatusUnauthorized:
+		return e.Error.Message + ": --token-file, or --cert and --key"
+	case json.Unmarshal(answer, &e) == nil && e.Error.Message != "" && e.JSONRPC == "":
+		return e.Error.Message
+	case bytes.Contains(answer, []byte("HTTP request to an HTTPS server")):
+		return resp.Status + ": this listener speaks HTTPS: --ca-file, or https:// in --address"
+	}
+	return resp.Status + ": is this the address of an admin listener?"
 }
 
 func (o *operator) identify(r *http.Request) error {

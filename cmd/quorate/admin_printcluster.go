@@ -125,6 +125,9 @@ func printServices(w io.Writer, body []byte) error {
 		return err
 	}
 	fmt.Fprintf(w, "gateway %s, region %s, %s, table %d\n", s.Gateway, s.Region, cmp.Or(s.Version, "unversioned"), s.TableVersion)
+	for _, p := range s.Problems {
+		fmt.Fprintf(w, "problem: %s\n", p)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "SERVICE\tPATH\tSESSIONS\tNODES\tHEALTHY")
 	for _, service := range s.Services {

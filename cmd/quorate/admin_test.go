@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -112,9 +113,36 @@ func TestAdminWithoutAGateway(t *testing.T) {
 	if code, out := command("admin", "regions", "--address", s.URL, "--timeout", "50ms"); code != exitNotNow || !strings.Contains(out, "no gateway answers") {
 		t.Errorf("a gateway that hangs: %d %s", code, out)
 	}
+	if code, out := command("admin", "drain", "x", "--address", s.URL, "--timeout", "50ms"); code != exitNotNow || !strings.Contains(out, "may have been carried out") {
+		t.Errorf("an order to a gateway that hangs: %d %s", code, out)
+	}
 	s.CloseClientConnections()
 	s.Close()
-	if code, _ := command("admin", "drain", "x", "--address", s.URL); code != exitNotNow {
-		t.Errorf("no gateway: %d", code)
+	if code, out := command("admin", "drain", "x", "--address", s.URL); code != exitNotNow || strings.Contains(out, "may have been carried out") {
+		t.Errorf("no gateway: %d %s", code, out)
+	}
+}
+
+// The wrong port, or HTTP where there is HTTPS, is told from a gateway's refusal.
+func TestAdminAtAnotherListener(t *testing.T) {
+	agents := httptest.NewServer(http.NotFoundHandler())
+	defer agents.Close()
+	if code, out := command("admin", "status", "--address", agents.URL); code != exitFailure || !strings.Contains(out, "404 Not Found: is this the address of an admin listener?") {
+		t.Errorf("the agents' listener: %d %s", code, out)
+	}
+	mcp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":null,"error":{"code":-32600,"message":"no service at this path"}}`)
+	}))
+	defer mcp.Close()
+	if _, out := command("admin", "status", "--address", mcp.URL); !strings.Contains(out, "is this the address of an admin listener?") {
+		t.Errorf("the agents' listener of a gateway: %s", out)
+	}
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	if code, out := command("admin", "status", "--address", strings.TrimPrefix(secure.URL, "https://")); code != exitFailure || !strings.Contains(out, "speaks HTTPS: --ca-file") {
+		t.Errorf("HTTPS: %d %s", code, out)
 	}
 }

@@ -4,8 +4,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/quorate/quorate/strategies"
+	"github.com/quorate/quorate/strategies/builtin"
 )
 
 // adminCommands returns the command lines of quorate admin in a document: those of its shell blocks, and those in the text
@@ -45,6 +49,44 @@ func TestDocumentedCommandsExist(t *testing.T) {
 			t.Errorf("%s counts as a command", bad)
 		}
 	}
+}
+
+// TestRunbookReplacesAVoter: after each step of the runbook the voters have a rule, so that no step is refused.
+func TestRunbookReplacesAVoter(t *testing.T) {
+	text, err := os.ReadFile("../../docs/authority-runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## One of three voters is lost")
+	section, _, _ = strings.Cut(section, "\n## ")
+	voters, changes := []string{"gw-1", "gw-2", "gw-3"}, 0
+	for _, line := range adminCommands(section) {
+		words := strings.Fields(line)
+		if len(words) != 3 || words[0] != "voters" {
+			continue
+		}
+		changes++
+		if voters = append(voters, words[2]); words[1] == "remove" {
+			voters = slices.DeleteFunc(voters, func(v string) bool { return v == words[2] })
+		}
+		if err := ruled(voters); err != nil {
+			t.Errorf("quorate admin %s is refused: %v", line, err)
+		}
+	}
+	if changes < 2 || len(voters) != 3 {
+		t.Errorf("%d changes leave %v", changes, voters)
+	}
+}
+
+// ruled returns why voters of regions of their own have no rule under the default strategy.
+func ruled(voters []string) error {
+	var roster strategies.Roster
+	for i, name := range voters {
+		roster = append(roster, strategies.Gateway{Name: name, Region: "region-" + name, Role: strategies.Voter, JoinIndex: uint64(i + 1)})
+	}
+	s, _ := builtin.Find("winner_takes_all")
+	_, _, err := lossesOf(s, strategies.Input{Roster: roster})
+	return err
 }
 
 // parses returns what is wrong with a command line, without running it.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,13 @@ func newRejoinCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if !cfg.Controlled() {
+			return fmt.Errorf("%s has no control section: a fleet of one has nobody to return to, and would lose its run-time settings", *path)
+		}
 		aside, err := control.SetAside(edge.ControlDir(cfg))
+		if errors.Is(err, syscall.EWOULDBLOCK) { // the lock's
+			return fmt.Errorf("%s runs: stop it first", cfg.Name)
+		}
 		if err != nil {
 			return err
 		}

@@ -26,11 +26,7 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cmd.SetOut(cmd.ErrOrStderr())
-			_ = cmd.Help()
-			return errors.New("a command is needed")
-		},
+		RunE:          needsCommand,
 	}
 	for _, cmd := range []*cobra.Command{
 		newServeCommand(),
@@ -50,13 +46,23 @@ func newRootCommand() *cobra.Command {
 	return root
 }
 
+// needsCommand is the run of a command that only holds others. cobra's own would print help and end with 0, whatever
+// was misspelt behind it, and a script would go on.
+func needsCommand(cmd *cobra.Command, _ []string) error {
+	cmd.SetOut(cmd.ErrOrStderr())
+	_ = cmd.Help()
+	return errors.New("a command is needed")
+}
+
 // adopt makes a command refuse stray arguments and marks the errors of its run, so that all others,
 // which cobra makes, are known to be about usage.
 func adopt(cmd *cobra.Command) {
 	if cmd.Args == nil {
 		cmd.Args = cobra.NoArgs
 	}
-	if inner := cmd.RunE; inner != nil {
+	if inner := cmd.RunE; inner == nil {
+		cmd.RunE = needsCommand
+	} else {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if err := inner(cmd, args); err != nil {
 				return &runError{err}

@@ -116,7 +116,10 @@ func follow(ctx context.Context, cfg *config.Config, e *edge.Edge, level *slog.L
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	refused := func(err error) { log.Error("configuration refused, the old one goes on", "cause", err.Error()) }
+	refused := func(err error) {
+		e.NoteFile(err)
+		log.Error("configuration refused, the old one goes on", "cause", err.Error())
+	}
 	config.Watch(ctx, cfg, hup, func(next *config.Config) {
 		if err := e.Reload(next); err != nil {
 			refused(err)

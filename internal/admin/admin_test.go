@@ -107,7 +107,7 @@ func TestStatusContract(t *testing.T) {
 		`"last_seen":"2026-11-22T09:00:00.250Z","consecutive_failures":0,"latency_ms":1.5,"in_flight":3,"breaker":"closed","groups":["x"],"identity":"unverified identity","unproven":false,"problem":"","version":"","group":"","proposed_by":[]},` +
 		`{"id":"b","url":"","region":"","source":"","era":"unknown","state":"unknown","last_seen":null,` +
 		`"consecutive_failures":4,"latency_ms":0,"in_flight":0,"breaker":"open","groups":[],"identity":"unverified identity","unproven":false,"problem":"","version":"","group":"","proposed_by":[]}],"sources":[],"conflicts":[],"refused":0},` +
-		`{"name":"empty","path":"/e","sessions":0,"nodes":[],"sources":[],"conflicts":[],"refused":0}],"settings":null}` + "\n"
+		`{"name":"empty","path":"/e","sessions":0,"nodes":[],"sources":[],"conflicts":[],"refused":0}],"settings":null,"problems":[]}` + "\n"
 	got := ask(t, "GET", serve(t, c)+"/v1/status", nil)
 	if got.status != 200 || got.header.Get("Content-Type") != "application/json" {
 		t.Errorf("status %d, type %q", got.status, got.header.Get("Content-Type"))

@@ -116,7 +116,7 @@ func TestClusterContract(t *testing.T) {
 				Suspected: true, RuleVersion: 3, Applied: 119, LagMS: 20, Version: "v1"}, {Gateway: "gw-2", Role: "witness", Fenced: true}},
 		}
 	}
-	const want = `{"grade":"critical","reasons":["1 of 2 gateways are up","this gateway may not write: 1 of 3 voters answers","stuck"],` +
+	const want = `{"grade":"critical","reasons":["1 of 2 gateways are up","2 of the 3 voters that there are to be: bring the others back or add some","this gateway may not write: 1 of 3 voters answers","stuck"],` +
 		`"nodes_up":1,"nodes":2,"id":"6f1d","generation":2,"gateway":"gw-1","leader":"gw-2","term":4,"commit":120,"applied":119,"epoch":90,"declared":3,"problem":"stuck","partition":true,` +
 		`"gate":{"open":false,"reason":"1 of 3 voters answers"},"minority":"read_only",` +
 		`"rule":{"version":3,"strategy":"winner_takes_all","words":"2 of gw-1, gw-2, gw-3","changing":true,"definition":null,"promise_ms":600},` +

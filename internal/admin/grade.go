@@ -35,6 +35,7 @@ type assessment struct {
 func gradeOf(c Cluster, now time.Time) (Grade, []string) {
 	a := &assessment{grade: Healthy, reasons: []string{}}
 	a.nodes(c.NodesUp, c.Nodes)
+	a.voters(c.Gateways, c.Declared)
 	if c.Leader == "" {
 		a.say(Critical, "no leader is known: nothing can be committed")
 	}
@@ -78,6 +79,20 @@ func (a *assessment) nodes(up, of int) {
 		a.say(Warning, fmt.Sprintf("%d of %d gateways are up", up, of))
 	default:
 		a.say(Critical, fmt.Sprintf("%d of %d gateways are up", up, of))
+	}
+}
+
+// voters: a fleet that was forced, or lost some for good, is whole by the gateways that it still knows, and one loss from
+// its end.
+func (a *assessment) voters(all []Member, declared int) {
+	have := 0
+	for _, m := range all {
+		if m.Role == RoleVoter || m.Role == RoleWitness {
+			have++
+		}
+	}
+	if have < declared {
+		a.say(Warning, fmt.Sprintf("%d of the %d voters that there are to be: bring the others back or add some", have, declared))
 	}
 }
 

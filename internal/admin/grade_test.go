@@ -33,6 +33,10 @@ func TestGrades(t *testing.T) {
 		{"one of one", []func(*Cluster){roster(1, 1)}, Healthy, nil},
 		{"two of three", []func(*Cluster){roster(2, 3)}, Warning, []string{"2 of 3 gateways are up"}},
 		{"one of three", []func(*Cluster){roster(1, 3)}, Critical, []string{"1 of 3"}},
+		{"one voter after a forced recovery", []func(*Cluster){roster(1, 1), func(c *Cluster) { c.Gateways[0].Role, c.Declared = RoleVoter, 3 }}, Warning, []string{"1 of the 3 voters"}},
+		{"as many voters as declared", []func(*Cluster){func(c *Cluster) {
+			c.Gateways[0].Role, c.Gateways[1].Role, c.Gateways[2].Role, c.Declared = RoleVoter, RoleMember, RoleWitness, 2
+		}}, Healthy, nil},
 		{"four of five", []func(*Cluster){roster(4, 5)}, Warning, []string{"4 of 5"}},
 		{"three of five", []func(*Cluster){roster(3, 5)}, Critical, []string{"3 of 5"}},
 		{"four of six", []func(*Cluster){roster(4, 6)}, Warning, []string{"4 of 6"}},

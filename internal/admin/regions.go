@@ -3,6 +3,7 @@ package admin
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -240,13 +241,31 @@ func who(r *http.Request) string {
 	return "admin from " + r.RemoteAddr
 }
 
-// subject is a certificate's common name, without what would not print on one line.
+// maxSubject bounds the name of who gave an order, in bytes: a longer one is refused by regional failover.
+const maxSubject = 64
+
+// subject is a certificate's name, without what would not print on one line; never "", which orders are refused for.
 func subject(c *x509.Certificate) string {
 	name := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, c.Subject.CommonName)
-	return name[:min(len(name), 100)]
+	}, nameOf(c))
+	return name[:min(len(name), maxSubject)]
+}
+
+// nameOf is the common name, or what newer certificates have in place of one.
+func nameOf(c *x509.Certificate) string {
+	switch {
+	case c.Subject.CommonName != "":
+		return c.Subject.CommonName
+	case len(c.URIs) > 0:
+		return c.URIs[0].String()
+	case len(c.EmailAddresses) > 0:
+		return c.EmailAddresses[0]
+	case len(c.DNSNames) > 0:
+		return c.DNSNames[0]
+	}
+	return fmt.Sprintf("certificate %x", c.SerialNumber)
 }

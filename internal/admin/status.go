@@ -11,6 +11,9 @@ type Status struct {
 	Services     []Service `json:"services"`
 	// Settings is null where there are no run-time settings.
 	Settings *SettingsStatus `json:"settings"`
+	// Problems are what is wrong and does not show elsewhere, or not yet: why links are down, a file that is refused, a
+	// certificate that ends.
+	Problems []string `json:"problems"`
 }
 
 // Service is one logical MCP server.
@@ -171,7 +174,7 @@ func filled(s Status) Status {
 		service.Conflicts = append([]Conflict{}, service.Conflicts...)
 		services[i] = service
 	}
-	s.Services = services
+	s.Services, s.Problems = services, append([]string{}, s.Problems...)
 	if s.Settings != nil {
 		s.Settings = &SettingsStatus{Revision: s.Settings.Revision, Skipped: wholeSettings(s.Settings.Skipped)}
 	}

@@ -38,6 +38,16 @@ const (
 	skew = 5 * time.Minute
 )
 
+// soon bounds how long before its end a certificate is warned of.
+const soon = 7 * 24 * time.Hour
+
+// Ending reports that a certificate should have been renewed: the last third of its life has begun, and no more than
+// soon is left. Those of quorate ca issue live for a week and are renewed before their last two days.
+func Ending(from, until, now time.Time) bool {
+	left := until.Sub(now)
+	return left < soon && left < until.Sub(from)/3
+}
+
 // Errors that callers branch on.
 var (
 	ErrExists = errors.New("exists already")

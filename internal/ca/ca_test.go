@@ -180,3 +180,19 @@ func TestIssueRefuses(t *testing.T) {
 		t.Errorf("with another authority's key: %v", err)
 	}
 }
+
+func TestEndingCertificates(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, tt := range []struct {
+		life, left time.Duration
+		want       bool
+	}{
+		{7 * day, 7 * day, false}, {7 * day, 3 * day, false}, {7 * day, 2 * day, true}, {90 * day, 20 * day, false}, {90 * day, 6 * day, true},
+		{time.Hour, 30 * time.Minute, false}, {time.Hour, 10 * time.Minute, true}, {day, -time.Minute, true},
+	} {
+		now := time.Now()
+		if got := Ending(now.Add(tt.left-tt.life), now.Add(tt.left), now); got != tt.want {
+			t.Errorf("%v of %v left: %v", tt.left, tt.life, got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -21,8 +22,14 @@ func (d decoder) environment(root reflect.Value, keys []Key, environ []string) {
 		return
 	}
 	known := d.overlay(root, keys, vars, nil)
-	for name := range vars {
-		if !slices.Contains(known, name) {
+	for name, value := range vars {
+		switch {
+		case slices.Contains(known, name):
+		case name == "QUORATE_ADMIN_URL" || name == "QUORATE_ADMIN_TOKEN": // not passed over: somebody may mean to guard a gateway by it
+			d.append(Problem{Env: name, What: "is the Terraform provider's, not a gateway's", Write: "unset " + name + " in this shell; a gateway has QUORATE_ADMIN_ADDRESS and QUORATE_ADMIN_TOKEN_FILE"})
+		case ofKubernetes(name, value):
+			d.append(Problem{Env: name, What: "is not a setting but what Kubernetes tells pods of a Service whose name begins with quorate", Write: "enableServiceLinks: false into the pod's spec"})
+		default:
 			d.unknownVariable(name, known)
 		}
 	}
@@ -59,6 +66,15 @@ func (d decoder) variable(field reflect.Value, k *Key, text string) {
 		return
 	}
 	field.Set(reflect.ValueOf(value))
+}
+
+// serviceVariable fits the variables that Kubernetes makes of a Service's name, but for NAME_PORT.
+var serviceVariable = regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)
+
+// ofKubernetes reports whether a variable describes a Service. NAME_PORT could also be somebody's guess at a setting: its
+// value tells.
+func ofKubernetes(name, value string) bool {
+	return serviceVariable.MatchString(name) || strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://")
 }
 
 func (d decoder) unknownVariable(name string, known []string) {

@@ -161,6 +161,18 @@ func TestProblems(t *testing.T) {
 			`environment: QUORATE_SERVICES: is not a known variable; write a variable listed in docs/configuration.md`,
 			`environment: QUORATE_ZZZ: is not a known variable; write a variable listed in docs/configuration.md`,
 		}},
+		{"what Kubernetes tells of services", good, []string{"QUORATE_AGENTS_SERVICE_HOST=10.0.0.1", "QUORATE_AGENTS_SERVICE_PORT_MCP=80",
+			"QUORATE_AGENTS_PORT=tcp://10.0.0.1:80", "QUORATE_AGENTS_PORT_80_TCP_ADDR=10.0.0.1", "QUORATE_LISTEN_PORT=8080"}, []string{
+			`environment: QUORATE_AGENTS_PORT: is not a setting but what Kubernetes tells pods of a Service whose name begins with quorate; write enableServiceLinks: false into the pod's spec`,
+			`environment: QUORATE_AGENTS_PORT_80_TCP_ADDR: is not a setting but what Kubernetes tells pods of a Service whose name begins with quorate; write enableServiceLinks: false into the pod's spec`,
+			`environment: QUORATE_AGENTS_SERVICE_HOST: is not a setting but what Kubernetes tells pods of a Service whose name begins with quorate; write enableServiceLinks: false into the pod's spec`,
+			`environment: QUORATE_AGENTS_SERVICE_PORT_MCP: is not a setting but what Kubernetes tells pods of a Service whose name begins with quorate; write enableServiceLinks: false into the pod's spec`,
+			`environment: QUORATE_LISTEN_PORT: is not a known variable; write a variable listed in docs/configuration.md`,
+		}},
+		{"the provider's variables", good, []string{"QUORATE_ADMIN_URL=http://127.0.0.1:1", "QUORATE_ADMIN_TOKEN=secret"}, []string{
+			`environment: QUORATE_ADMIN_TOKEN: is the Terraform provider's, not a gateway's; write unset QUORATE_ADMIN_TOKEN in this shell; a gateway has QUORATE_ADMIN_ADDRESS and QUORATE_ADMIN_TOKEN_FILE`,
+			`environment: QUORATE_ADMIN_URL: is the Terraform provider's, not a gateway's; write unset QUORATE_ADMIN_URL in this shell; a gateway has QUORATE_ADMIN_ADDRESS and QUORATE_ADMIN_TOKEN_FILE`,
+		}},
 		{"environment beside a bad file", "name: gw-1\n", []string{"QUORATE_ADMIN_ADDRESS=0.0.0.0:1"}, []string{
 			`quorate.yaml:1: region: is missing; write region: us-east`,
 			`quorate.yaml:1: services: is missing; write services: a list with one entry per MCP server, such as - name: tools`,

@@ -16,8 +16,9 @@ type reloaded[T any] struct {
 	load  func() (T, error)
 	files []string
 	value atomic.Pointer[T]
-	next  atomic.Int64 // Unix nanoseconds of the next look
-	mu    sync.Mutex   // held while looking
+	bad   atomic.Pointer[error] // why the files as they are now are not used; nil: they are
+	next  atomic.Int64          // Unix nanoseconds of the next look
+	mu    sync.Mutex            // held while looking
 	seen  []stamp
 }
 
@@ -46,12 +47,26 @@ func (r *reloaded[T]) look() {
 	r.next.Store(time.Now().Add(recheck).UnixNano())
 	now := stamps(r.files)
 	if same(now, r.seen) {
+		r.bad.Store(nil)
 		return
 	}
-	if v, err := r.load(); err == nil {
-		r.value.Store(&v)
-		r.seen = now
+	v, err := r.load()
+	if err != nil {
+		r.bad.Store(&err)
+		return
 	}
+	r.bad.Store(nil)
+	r.value.Store(&v)
+	r.seen = now
+}
+
+// problem returns why the files as they are now are not used.
+func (r *reloaded[T]) problem() error {
+	r.get()
+	if err := r.bad.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // stamp tells two states of a file apart without reading it.

@@ -147,10 +147,16 @@ func TestTokenReadsAChangedFile(t *testing.T) {
 			<-time.After(recheck)
 			expect(want, true)
 			expect("first", false)
+			if err := token.Problem(); err != nil {
+				t.Error(err)
+			}
 			put(t, path, []byte(" \n")) // an emptied file must not let the empty token in
 			<-time.After(recheck)
 			expect(want, true)
 			expect("", false)
+			if token.Problem() == nil {
+				t.Error("nobody says that an older token still is in force")
+			}
 		}
 	})
 }

@@ -48,6 +48,9 @@ func NewToken(path string) (*Token, error) {
 	return &Token{file}, nil
 }
 
+// Problem returns why the file as it is now is not used, so that an older token still lets its bearers in; nil while it is.
+func (t *Token) Problem() error { return t.file.problem() }
+
 // Match reports whether word is the token, in time that does not depend on where they differ.
 func (t *Token) Match(word string) bool {
 	want, got := t.file.get(), sha256.Sum256([]byte(word))

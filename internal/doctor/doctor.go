@@ -121,6 +121,7 @@ func where(p config.Problem) string {
 // all starts every other part.
 func (e *examination) all(ctx context.Context) {
 	e.work.Go(e.disk)
+	e.work.Go(e.secrets)
 	e.replication(ctx)
 	maker, err := sources.New(e.cfg, slog.New(slog.DiscardHandler))
 	if err != nil {

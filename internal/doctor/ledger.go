@@ -31,6 +31,7 @@ const (
 	aboutCertificate
 	aboutPeer
 	aboutStore
+	aboutSecret
 )
 
 // row is a check that is made or under way.

@@ -9,21 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quorate/quorate/internal/ca"
 	"github.com/quorate/quorate/internal/config"
 	"github.com/quorate/quorate/internal/peer"
 	"github.com/quorate/quorate/regions"
 	"github.com/quorate/quorate/regions/consul"
 )
-
-// soon bounds how long before its end a certificate is warned of.
-const soon = 7 * 24 * time.Hour
-
-// ending reports that a certificate should have been renewed: the last third of its life has begun, and no more than
-// soon is left. Those of quorate ca issue live for a week and are renewed before their last two days.
-func ending(from, until, now time.Time) bool {
-	left := until.Sub(now)
-	return left < soon && left < until.Sub(from)/3
-}
 
 // peers examines this gateway's certificate, and the gateways that the file and Consul name.
 func (e *examination) peers(ctx context.Context, client *consul.Client, consulAnswers *endpoint) {
@@ -39,7 +30,7 @@ func (e *examination) peers(ctx context.Context, client *consul.Client, consulAn
 	}
 	from, until := c.Validity()
 	got := fmt.Sprintf("%s, expires in %s", c.Identity(), short(time.Until(until)))
-	if ending(from, until, time.Now()) {
+	if ca.Ending(from, until, time.Now()) {
 		row.set(Warn, got, "renew it with "+issue(e.cfg))
 	} else {
 		row.set(OK, got, "-")
@@ -153,7 +144,7 @@ func (e *examination) once(to peer.Remote) bool {
 
 func judgePeer(row *entry, x peer.Examination) {
 	got := fmt.Sprintf("%s, %s", x.Identity, short(x.Took))
-	if ending(x.Issued, x.Expires, time.Now()) {
+	if ca.Ending(x.Issued, x.Expires, time.Now()) {
 		row.set(Warn, fmt.Sprintf("%s; its certificate expires in %s", got, short(time.Until(x.Expires))),
 			fmt.Sprintf("renew it with quorate ca issue %s %s", x.Identity.Region, x.Identity.Gateway))
 		return

@@ -49,7 +49,7 @@ func isWitness(cfg *config.Config) bool { return cfg.Control.RoleOf() == strateg
 func (e *Edge) openControl(cfg *config.Config) error {
 	c := control.Config{
 		Gateway: cfg.Name, Region: cfg.Region, Mode: cfg.SplitBrain.Mode(), Rules: rulebook.Rulebook{},
-		Build: e.opts.Version, Parts: e.parts(), Own: append(ownParts(), ledger.PartName), Ended: e.ended, Expired: expired, Event: e.events.Add, Logger: e.log,
+		Build: e.opts.Version, Parts: e.parts(), Own: append(ownParts(), ledger.PartName), Ended: e.ended, Expired: expired, Event: e.happened, Logger: e.log,
 	}
 	if cfg.Controlled() {
 		if err := e.openStrategy(cfg); err != nil {

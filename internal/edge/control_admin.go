@@ -24,19 +24,26 @@ func (e *Edge) controlled(w http.ResponseWriter, r *http.Request) {
 
 // writable says whether this gateway may write, and if not, why and what to do.
 func (e *Edge) writable() (open bool, why string) {
-	switch {
-	case isWitness(e.cfg.Load()):
-		return false, "this is a witness: it carries no traffic"
-	case e.gate.node.Allow():
+	node, witness := e.gate.node, isWitness(e.cfg.Load())
+	if !witness && node.Allow() {
 		return true, ""
-	case e.gate.node.Refused():
-		return false, control.Foreign
-	case e.gate.node.Cluster() == "":
-		return false, "the control group has not begun: start every voter that control.expect names"
-	case e.gate.node.Leader() == "":
-		return false, "no voters that satisfy the rule acknowledge this gateway, and no leader is known: restore the links to the other voters"
 	}
-	return false, "no voters that satisfy the rule acknowledge this gateway: it has just started, is suspected, or its links to them are cut"
+	return false, closedBy(node.Refused(), witness, node.Cluster() != "", node.Leader() != "")
+}
+
+// closedBy is why a gate is closed. That the fleet refuses this gateway comes first: of a witness too, which never writes.
+func closedBy(refused, witness, begun, led bool) string {
+	switch {
+	case refused:
+		return control.Foreign
+	case witness:
+		return "this is a witness: it carries no traffic"
+	case !begun:
+		return "the control group has not begun: start every voter that control.expect names"
+	case !led:
+		return "no voters that satisfy the rule acknowledge this gateway, and no leader is known: restore the links to the other voters"
+	}
+	return "no voters that satisfy the rule acknowledge this gateway: it has just started, is suspected, or its links to them are cut"
 }
 
 // operators is what operators ask and order of the control group.

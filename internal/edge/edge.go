@@ -68,6 +68,9 @@ type Edge struct {
 	dataAddr  net.Addr
 	adminAddr net.Addr
 	draining  atomic.Bool
+	refused   atomic.Pointer[string] // why the file as it is now is not followed; nil: it is
+	token     *config.Token          // nil: the admin listener has none
+	silent    atomic.Pointer[string] // why this voter acknowledges nobody until it is started again; nil: it does
 	failed    chan error
 	running   context.Context
 	stop      context.CancelFunc
@@ -227,18 +230,21 @@ func (e *Edge) dataPlane(cfg *config.Config) gateway.Config {
 	return g
 }
 
-// housekeeping closes connections to nodes that nobody used for a while, and keeps the verified nodes on disk.
+// housekeeping closes connections to nodes that nobody used for a while, keeps the verified nodes on disk, and warns of
+// what will hurt later.
 func (e *Edge) housekeeping(ctx context.Context) {
 	idle := time.NewTicker(30 * time.Second)
 	defer idle.Stop()
 	keep := time.NewTicker(keepEvery)
 	defer keep.Stop()
+	known := e.warnOfCertificate(nil, time.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-idle.C:
 			e.gateway.CloseIdle()
+			known = e.warnOfCertificate(known, time.Now())
 		case <-keep.C:
 			e.keep()
 			if err := e.links.forget(e.cfg.Load()); err != nil {
@@ -278,7 +284,11 @@ func (e *Edge) AdminAddr() string { return e.adminAddr.String() }
 func (e *Edge) Failed() <-chan error { return e.failed }
 
 // Reload takes a changed file over, or refuses it whole and goes on with the old one.
-func (e *Edge) Reload(file *config.Config) error { return e.takeFile(file) }
+func (e *Edge) Reload(file *config.Config) error {
+	err := e.takeFile(file)
+	e.NoteFile(err)
+	return err
+}
 
 // apply runs by another configuration, whole or not at all. documents.taking is held.
 func (e *Edge) apply(cfg *config.Config) error {

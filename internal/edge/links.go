@@ -25,8 +25,10 @@ import (
 
 // links are the ways to the gateways of other regions, and what is measured on them.
 type links struct {
-	peers    *peer.Peers // nil where the file has no peer section
-	listener net.Listener
+	peers *peer.Peers // nil where the file has no peer section
+	// credentials are what this gateway shows to others; nil as peers.
+	credentials *peer.Credentials
+	listener    net.Listener
 
 	mu        sync.Mutex
 	bounds    regions.Bounds
@@ -253,6 +255,7 @@ func (e *Edge) openPeers(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	e.links.credentials = credentials
 	e.links.peers, err = peer.New(peer.Config{
 		Credentials: credentials,
 		Version:     e.opts.Version,

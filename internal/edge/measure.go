@@ -62,6 +62,7 @@ func (e *Edge) observe(*config.Config) error {
 	}
 	return errors.Join(
 		e.observeRegions(),
+		e.observeProblems(),
 		e.observeAuthority(meter{e}),
 		e.observeLedger(),
 		e.observeSessions(),

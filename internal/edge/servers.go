@@ -58,7 +58,7 @@ func (e *Edge) adminServer(cfg *config.Config) (*http.Server, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Token = token
+		c.Token, e.token = token, token
 	}
 	handler, err := admin.New(c)
 	if err != nil {

@@ -3,6 +3,7 @@ package edge
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 func (e *Edge) Status() admin.Status {
 	cfg := e.cfg.Load()
 	table := e.gateway.Table()
-	s := admin.Status{Gateway: cfg.Name, Region: cfg.Region, Version: e.opts.Version, Settings: e.settingsStatus()}
+	s := admin.Status{Gateway: cfg.Name, Region: cfg.Region, Version: e.opts.Version, Settings: e.settingsStatus(), Problems: e.problems(time.Now())}
 	if table == nil {
 		return s
 	}
@@ -142,13 +143,13 @@ func (e *Edge) Ready() []string {
 	return why
 }
 
-// Settled returns why this gateway has not settled: the control group's log is not applied here, copies of sessions are
-// not complete, or of all nodes not one is verified. A witness has neither.
+// Settled returns why this gateway has not settled: the control group's log is not applied here, its vote is silent, copies
+// of sessions are not complete, or of all nodes not one is verified. A witness has neither of the last two.
 func (e *Edge) Settled() []string {
 	if e.draining.Load() {
 		return []string{"draining"}
 	}
-	why := append(e.gate.node.Ready(), e.keeping()...)
+	why := slices.Concat(e.gate.node.Ready(), e.keeping(), e.voiceless())
 	if isWitness(e.cfg.Load()) {
 		return why
 	}

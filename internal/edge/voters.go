@@ -47,6 +47,7 @@ func (v voters) Put(ctx context.Context, c admin.VoterChange) (admin.Voter, erro
 	if !c.Condition.Holds(now.Revision, there) {
 		return admin.Voter{}, admin.ErrPrecondition
 	}
+	was := there
 	if !there {
 		v.e.log.Warn("a gateway becomes a voter by an operator", "gateway", c.Name, "by", c.By)
 		if err := v.e.gate.node.AddVoter(ctx, c.Name, c.Declared); err != nil {
@@ -56,10 +57,23 @@ func (v voters) Put(ctx context.Context, c admin.VoterChange) (admin.Voter, erro
 			return admin.Voter{}, fmt.Errorf("%w: it was removed meanwhile", admin.ErrVoterRefused)
 		}
 	}
-	if now.Role != c.Role || c.Region != "" && now.Region != c.Region {
-		return admin.Voter{}, fmt.Errorf("%w: %s is a %s of %s, as its own file says; change it there and run quorate rejoin", admin.ErrVoterRefused, c.Name, now.Role, now.Region)
+	if err := asAsked(c, now, was); err != nil {
+		return admin.Voter{}, err
 	}
 	return now, nil
+}
+
+// asAsked returns why a voter is not what was asked for: role and region are its own file's. One that was none before has
+// got its vote all the same, and whoever asked for it must know.
+func asAsked(c admin.VoterChange, now admin.Voter, was bool) error {
+	if now.Role == c.Role && (c.Region == "" || now.Region == c.Region) {
+		return nil
+	}
+	vote := "is"
+	if !was {
+		vote = "has its vote now, and is"
+	}
+	return fmt.Errorf("%w: %s %s a %s of %s, as its own file says; ask for that, or change the file and run quorate rejoin", admin.ErrVoterRefused, c.Name, vote, now.Role, now.Region)
 }
 
 // Remove implements admin.Voters.

@@ -58,6 +58,8 @@ const (
 	Shed             = "quorate_shed_total"
 	LinkUp           = "quorate_link_up"
 	LinkRTT          = "quorate_link_rtt_seconds"
+	CertificateEnd   = "quorate_peer_certificate_end_seconds"
+	ConfigRefused    = "quorate_config_refused"
 	Stale            = "quorate_discovery_stale"
 	Answers          = "quorate_discovery_answers_total"
 	Disagreements    = "quorate_discovery_disagreements_total"
@@ -131,6 +133,8 @@ func Catalogue() []Metric {
 		{Shed, Counter, "Requests that the region's own pool was spared; some were served by other regions.", []Label{service, latency}},
 		{LinkUp, Gauge, "1 while the link to another gateway is up.", []Label{region, {"address", "the gateway's peer address"}}},
 		{LinkRTT, Gauge, "Round trip of a link's recent pings, in seconds.", []Label{region, {"address", "the gateway's peer address"}}},
+		{CertificateEnd, Gauge, "When this gateway's certificate towards others ends, in seconds since 1970; all its links end with it.", nil},
+		{ConfigRefused, Gauge, "1 while the configuration file as it is now is refused, and the one before goes on.", nil},
 		{Stale, Gauge, "1 while a source's last answer is none; what it named before stays.", []Label{service, source}},
 		{Answers, Counter, "Answers of a source.", []Label{service, source, {"result", "`ok`, `error`"}}},
 		{Disagreements, Counter, "Answers of a source in which somebody who was asked did not agree.", []Label{service, source}},

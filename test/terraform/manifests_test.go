@@ -127,6 +127,22 @@ func TestManifestsAgreeWithTheBinary(t *testing.T) {
 	}
 }
 
+// Kubernetes describes every Service of a namespace in the variables of its pods, unless told not to. Those of Services whose
+// names begin with quorate look like settings, and a gateway that is told an unknown one does not start.
+func TestPodsAreNotToldOfServices(t *testing.T) {
+	d := plainManifests(t)
+	if links := d.sets[0].Spec.Template.Spec.EnableServiceLinks; links != nil && !*links {
+		return
+	}
+	known := environment(config.Keys())
+	for _, s := range d.services {
+		name := strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")) + "_SERVICE_HOST"
+		if s.Spec.ClusterIP != core.ClusterIPNone && strings.HasPrefix(name, "QUORATE_") && !slices.Contains(known, name) {
+			t.Errorf("the pods are told %s, and do not start", name)
+		}
+	}
+}
+
 func environment(keys []config.Key) (all []string) {
 	for _, k := range keys {
 		if k.Env != "" {

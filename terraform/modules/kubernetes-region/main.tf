@@ -62,6 +62,9 @@ locals {
   pod = {
     serviceAccountName           = "default"
     automountServiceAccountToken = false
+    # Else Kubernetes puts QUORATE_..._SERVICE_HOST and the like, of Services whose names begin so, into the environment,
+    # where a gateway takes them for misspelt settings and does not start.
+    enableServiceLinks = false
     # More than shutdown.drain, so that requests in flight finish.
     terminationGracePeriodSeconds = 60
     securityContext               = { runAsNonRoot = true, runAsUser = 65532, runAsGroup = 65532, fsGroup = 65532, seccompProfile = { type = "RuntimeDefault" } }

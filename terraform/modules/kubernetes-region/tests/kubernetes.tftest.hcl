@@ -21,6 +21,10 @@ run "renders" {
     error_message = "traffic comes when a gateway is ready"
   }
   assert {
+    condition     = output.manifests["statefulset"].spec.template.spec.enableServiceLinks == false
+    error_message = "a pod that is told of Services takes them for settings, and does not start"
+  }
+  assert {
     condition     = yamldecode(output.manifests["configmap"].data["quorate.yaml"]).region == "us-east"
     error_message = "the file names the region"
   }
