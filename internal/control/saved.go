@@ -82,7 +82,11 @@ func (n *Node) Load(ctx context.Context, b []byte) error {
 	if !n.lease.Allow() && !n.witness() {
 		return fmt.Errorf("control: load: %w: this gateway may not write now", ErrNoQuorum)
 	}
-	if _, err := unpack(b); err != nil {
+	s, err := unpack(b)
+	if err == nil && len(s.Parts) == 0 {
+		err = fmt.Errorf("%w: it holds nothing", ErrBadSnapshot)
+	}
+	if err != nil {
 		return fmt.Errorf("control: load: %w", err)
 	}
 	if _, _, err := n.submit(ctx, append([]byte{entryLoad}, b...)); err != nil {
