@@ -20,15 +20,18 @@ var (
 )
 
 // connect prepares a connection that is made in the background and again whenever it is lost. Nothing waits in it while
-// there is none: what was not sent has failed.
-func (s *Store) connect(servers []string) (*nats.Conn, error) {
+// there is none: what was not sent has failed. lost is told of every loss.
+func (s *Store) connect(servers []string, lost func()) (*nats.Conn, error) {
 	set, told, log := s.set, s.told, s.log()
 	options := []nats.Option{
 		nats.Name("quorate " + told.Gateway), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1),
 		nats.ReconnectWait(200 * time.Millisecond), nats.ReconnectJitter(100*time.Millisecond, 100*time.Millisecond),
-		nats.ReconnectBufSize(-1), nats.Timeout(2 * time.Second), nats.PingInterval(time.Second), nats.MaxPingsOutstanding(2),
+		nats.ReconnectBufSize(-1), nats.Timeout(2 * time.Second), nats.PingInterval(pings), nats.MaxPingsOutstanding(pingsLost),
 		nats.IgnoreAuthErrorAbort(),
-		nats.DisconnectErrHandler(func(c *nats.Conn, err error) { log.Warn("connection to NATS is lost", "cause", err) }),
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			lost()
+			log.Warn("connection to NATS is lost", "cause", err)
+		}),
 		nats.ReconnectHandler(func(c *nats.Conn) { log.Info("connected to NATS again", "server", c.ConnectedUrlRedacted()) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "cause", err) }),
 	}
@@ -42,7 +45,7 @@ func (s *Store) connect(servers []string) (*nats.Conn, error) {
 		options = append(options, nats.SetCustomDialer(s.from))
 	}
 	o := nats.GetDefaultOptions()
-	o.Servers = servers
+	o.Servers, o.NoRandomize = s.nearest(servers), true
 	for _, option := range options {
 		if err := option(&o); err != nil {
 			return nil, err

@@ -73,7 +73,7 @@ func (s *Store) makeMirrors() {
 func (s *Store) approach() (err error) {
 	s.near.js = s.js
 	if urls := s.set.Near[s.told.Region]; len(urls) > 0 {
-		if s.near.conn, err = s.connect(urls); err != nil {
+		if s.near.conn, err = s.connect(urls, func() {}); err != nil {
 			return err
 		}
 		s.near.js, err = jetstream.New(s.near.conn)

@@ -38,6 +38,7 @@ func apart(t *testing.T) (n *testnet.Net, c *natsproc.Cluster, hosts []*testnet.
 		}
 		t.Skipf("NOT TESTED, servers in network namespaces: %v", err)
 	}
+	dir := t.TempDir() // removed after what is below has ended
 	n = testnet.New(1)
 	t.Cleanup(n.Close)
 	var places []natsproc.Place
@@ -58,7 +59,7 @@ func apart(t *testing.T) (n *testnet.Net, c *natsproc.Cluster, hosts []*testnet.
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	c, err := natsproc.Start(ctx, natsproc.Config{Binary: programs.Server, Dir: t.TempDir(), Places: places})
+	c, err := natsproc.Start(ctx, natsproc.Config{Binary: programs.Server, Dir: dir, Places: places})
 	if err != nil {
 		t.Fatal(err)
 	}

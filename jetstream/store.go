@@ -39,6 +39,7 @@ type Store struct {
 	set    settings
 	conn   *nats.Conn
 	js     jetstream.JetStream
+	line   line
 	known  cache
 	near   mirror
 	ended  chan struct{}
@@ -61,7 +62,7 @@ func (s *Store) Configure(_ context.Context, told strategies.Settings) (err erro
 		return err
 	}
 	s.told, s.ended = told, make(chan struct{})
-	if s.conn, err = s.connect(s.set.URLs); err != nil {
+	if s.conn, err = s.connect(s.set.URLs, s.line.lost); err != nil {
 		return strategies.Refuse("no way to NATS: %v", err)
 	}
 	if s.js, err = jetstream.New(s.conn); err != nil {
@@ -211,9 +212,11 @@ func (s *Store) update(ctx context.Context, key string, guess *entry, change fun
 func (s *Store) round(ctx context.Context, key string, guess *entry, change func(*entry) bool) (entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, oneRound)
 	defer cancel()
+	ctx, leave := s.line.use(ctx)
+	defer leave()
 	e, err := s.entry(ctx, key, guess)
 	if err != nil {
-		return entry{}, err
+		return entry{}, onLine(ctx, err)
 	}
 	if !change(&e) {
 		s.known.put(e, 0)
@@ -222,7 +225,7 @@ func (s *Store) round(ctx context.Context, key string, guess *entry, change func
 	began := time.Now()
 	if err = s.publish(ctx, &e); err != nil {
 		s.known.drop(key)
-		return entry{}, err
+		return entry{}, onLine(ctx, err)
 	}
 	s.known.put(e, time.Since(began))
 	return e, nil

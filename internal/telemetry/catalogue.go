@@ -142,6 +142,16 @@ func Catalogue() []Metric {
 		{SourceRestarts, Counter, "Times that a source was run again after it had ended.", []Label{service, source}},
 		{Unproven, Gauge, "1 while something else than the node answers at its address.", []Label{service, node}},
 		{TableVersion, Gauge, "Version of the routing table in force; every change of the table adds one.", nil},
+	}, agreed(), kept(), []Metric{
+		{BuildInfo, Gauge, "Always 1; its labels say what runs.", []Label{{"gateway", "the gateway's name"}, {"region", "its region"},
+			{"version", "the build's version"}, {"goversion", "the Go release it was built with"}}},
+		{SpansDropped, Counter, "Spans lost before they reached the collector.", []Label{{"reason", "`queue_full`, `export_failed`"}}},
+	})
+}
+
+// agreed are the metrics of the control group.
+func agreed() []Metric {
+	return []Metric{
 		{ClusterNodesUp, Gauge, "Gateways and witnesses of the roster that are up, this one among them; 1 for a gateway without a control group.", nil},
 		{Partition, Gauge, "1 while gateways of the roster that have not left cannot be reached from here.", nil},
 		{GatewayLatency, Gauge, "Round trip of heartbeats to another gateway of the roster that is up, in milliseconds.", []Label{{"gateway", "the gateway's name"}}},
@@ -151,11 +161,7 @@ func Catalogue() []Metric {
 		{RuleVersion, Gauge, "Version of the quorum rule that this gateway has applied; 0: none.", nil},
 		{Fences, Counter, "Lives of gateways that were ended by a fence, as far as this process has applied.", nil},
 		{PluginRestarts, Counter, "Times that this gateway has started a strategy's process again.", nil},
-	}, kept(), []Metric{
-		{BuildInfo, Gauge, "Always 1; its labels say what runs.", []Label{{"gateway", "the gateway's name"}, {"region", "its region"},
-			{"version", "the build's version"}, {"goversion", "the Go release it was built with"}}},
-		{SpansDropped, Counter, "Spans lost before they reached the collector.", []Label{{"reason", "`queue_full`, `export_failed`"}}},
-	})
+	}
 }
 
 // kept are the metrics of what outlives a gateway: copies of sessions, and the ledger.

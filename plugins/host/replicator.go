@@ -11,8 +11,9 @@ import (
 	"github.com/quorate/quorate/strategies"
 )
 
-// calls is how many calls of a store are under way at once; what comes besides waits.
-const calls = 16
+// calls is how many calls of a store are under way at once; what comes besides waits. Each session of a lost gateway is a
+// call of its own, and over a distance each takes several round trips: with few at once hundreds of them wait in turn.
+const calls = 64
 
 // Replicator keeps one replication strategy running and asks it, and its store if it is one. Its methods may be called
 // concurrently. None belongs on the path of a request.

@@ -54,6 +54,11 @@ func inJetStream(c *natsproc.Cluster) string {
 	return "replication: {strategy: jetstream, timeout: 3s, plugin: {settings: " + c.Settings("sessions") + "}}\n"
 }
 
+// inJetStreamAlone is the same without copies at other gateways.
+func inJetStreamAlone(c *natsproc.Cluster) string {
+	return "replication: {strategy: jetstream, factor: 0, timeout: 3s, plugin: {settings: " + c.Settings("sessions") + "}}\n"
+}
+
 // awayBound is when a change is refused at the latest: the timeout of the plan, and what a busy machine adds.
 const awayBound = 3*time.Second + 5*time.Second
 

@@ -44,8 +44,15 @@ func (f *figures) String() string {
 
 // through has every second agent wait for the first byte of a slow answer, makes a fault, and then has every agent make
 // one call. It is made again only when it went out on a connection that the fault was about to close: then it was under
-// way itself.
+// way itself. Where times are not judged, on a machine that may be too busy for any bound, it is made again too when the
+// agent is told to ask again.
 func (w *world) through(agents []*agent, fault func()) *figures {
+	w.t.Helper()
+	return w.throughBy(agents, !timed(), fault)
+}
+
+// throughBy is through with agents that ask again when they are told to, or do not.
+func (w *world) throughBy(agents []*agent, again bool, fault func()) *figures {
 	w.t.Helper()
 	f := new(figures)
 	ctx := context.WithoutCancel(w.t.Context())
@@ -60,7 +67,7 @@ func (w *world) through(agents []*agent, fault func()) *figures {
 			if !under[i]() { // an agent whose call is cut makes its next one at once
 				from = monotonic()
 			}
-			later, err := a.next(ctx)
+			later, err := a.next(ctx, again)
 			took := monotonic() - from
 			mu.Lock()
 			defer mu.Unlock()
@@ -84,16 +91,15 @@ func (w *world) through(agents []*agent, fault func()) *figures {
 	return f
 }
 
-// next makes a call. Where times are not judged, on a machine that may be too busy for any bound, it asks again when it is
-// told to.
-func (a *agent) next(ctx context.Context) (later int, err error) {
+// next makes a call, and makes it again when it is told to, if asks says so.
+func (a *agent) next(ctx context.Context, asks bool) (later int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, nextCall)
 	defer cancel()
 	for again := false; ; {
 		stale := a.wire.stale.Load()
 		_, err = a.call(ctx, nextCall, mcpnode.ToolLookup, map[string]any{"key": "k"})
 		if je := (*jsonrpc.Error)(nil); errors.As(err, &je) && retriable(int(je.Code)) {
-			if later++; timed() {
+			if later++; !asks {
 				return later, err
 			}
 			continue

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/quorate/quorate/internal/natsproc"
@@ -106,28 +105,6 @@ func (w *world) cutNATS() fault {
 		func(int) { hit = w.leads(); cut(true) },
 		func(int) error { cut(false); return nil },
 	}
-}
-
-// leads is the NATS server that leads the bucket, as any of them says; the first where none does.
-func (w *world) leads() int {
-	for _, s := range w.nats.Servers {
-		var said struct {
-			Accounts []struct {
-				Streams []struct{ Cluster struct{ Leader string } } `json:"stream_detail"`
-			} `json:"account_details"`
-		}
-		if !w.monitored(s, "/jsz?streams=true", &said) {
-			continue
-		}
-		for _, a := range said.Accounts {
-			for _, b := range a.Streams {
-				if i := slices.IndexFunc(w.nats.Servers, func(s *natsproc.Server) bool { return s.Name == b.Cluster.Leader }); i >= 0 {
-					return i
-				}
-			}
-		}
-	}
-	return 0
 }
 
 // monitored asks a NATS server's monitoring port, and reports whether all is well with the answer.
