@@ -113,6 +113,7 @@ func TestQuorumSwitchedControl(t *testing.T) {
 // TestQuorumEnds: an end that is acknowledged is one everywhere, whatever becomes of the gateway; one that a minority is
 // asked for is refused, and the session goes on, also where that gateway never comes back.
 func TestQuorumEnds(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{apart: true, seed: seed(t), config: inQuorum})
 	m := w.members[0]
 	var ended, kept []*raw
