@@ -28,6 +28,7 @@ func TestQuorumKilled(t *testing.T) {
 // TestQuorumSwitched has live sessions go from the control group to copies and back and there again, with changes in
 // between, and kills their gateway after each.
 func TestQuorumSwitched(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{updates: time.Second})
 	w.strategy(map[string]any{"strategy": "quorum"})
 	url := w.spread(w.members...)
