@@ -70,7 +70,6 @@ func (w *world) killFenced(m, other *member) {
 func TestSwitchedWithoutCopies(t *testing.T) {
 	for _, off := range []bool{false, true} {
 		t.Run(map[bool]string{false: "handed over", true: "control: left where they were"}[off], func(t *testing.T) {
-			beside(t)
 			c, s := nats(t), setup{}
 			if off {
 				s.binary, s.env = rooted(t), []string{"PLANTED_BUGS=" + planted.Rooted}
