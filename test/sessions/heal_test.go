@@ -121,6 +121,7 @@ func TestLagRefusesChanges(t *testing.T) {
 	networks(t)
 	for name, bound := range map[string]string{"100 ms": "replication: {max_lag: 100ms}\n", "control: default": ""} {
 		t.Run(name, func(t *testing.T) {
+			beside(t)
 			w := newWorld(t, setup{apart: true, seed: seed(t), far: 80 * time.Millisecond, config: bound})
 			r := w.raw(w.members[0].url()).open()
 			w.copied(w.members[0])

@@ -34,12 +34,9 @@ func nats(t *testing.T) *natsproc.Cluster {
 // natsAt starts NATS servers that sync always, and has the strategy's program beside the gateway's.
 func natsAt(t *testing.T, places []natsproc.Place) *natsproc.Cluster {
 	t.Helper()
-	programs := natsproc.Binaries{Server: os.Getenv("TEST_NATS")}
-	if programs.Server == "" {
-		var err error
-		if programs, err = natsproc.Build(t.Context(), "../../jetstream", filepath.Dir(binary)); err != nil {
-			t.Fatal(err)
-		}
+	programs, err := natsPrograms()
+	if err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), formed)
 	defer cancel()
@@ -104,6 +101,7 @@ func (m *member) plugin() (pid int) {
 // TestJetStreamSurvives kills the gateway of live sessions whose contents are in JetStream: alone, with a NATS server that
 // follows, and with the one that leads.
 func TestJetStreamSurvives(t *testing.T) {
+	beside(t)
 	c := nats(t)
 	w := newWorld(t, setup{updates: time.Second, config: inJetStream(c)})
 	w.nats = c
@@ -153,6 +151,7 @@ func TestJetStreamSurvives(t *testing.T) {
 // TestJetStreamAway takes all of NATS away, and then the plugin: settled sessions go on, changes are refused, what
 // waits shows as failed, and all of it comes right without a restart.
 func TestJetStreamAway(t *testing.T) {
+	beside(t)
 	c := nats(t)
 	w := newWorld(t, setup{config: inJetStream(c)})
 	m := w.members[0]
@@ -223,6 +222,7 @@ func TestJetStreamAway(t *testing.T) {
 // TestJetStreamPartitioned cuts off one NATS server after the other, each with a gateway: changes at the others are taken
 // once a leader is elected, and what was acknowledged is there after the heal, at another gateway.
 func TestJetStreamPartitioned(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{apart: true, seed: seed(t), engine: natsApart})
 	agents := [][]*agent{w.connectAll(w.balance(w.members[0]), 6), w.connectAll(w.balance(w.members[1]), 6), w.connectAll(w.balance(w.members[2]), 6)}
 	for i, cut := range w.natsHosts {
@@ -264,6 +264,7 @@ func (w *world) strategy(document map[string]any) {
 // TestStrategySwitched has live sessions go from async to jetstream and back and there again, each time with changes in
 // between, and kills their gateway after each.
 func TestStrategySwitched(t *testing.T) {
+	beside(t)
 	c := nats(t)
 	w := newWorld(t, setup{updates: time.Second})
 	url := w.spread(w.members...)

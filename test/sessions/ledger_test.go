@@ -245,6 +245,7 @@ func (w *world) repeat(l *keyedLoad) {
 
 // TestLedgerControl is the same with the ledger off: calls that are made again run again.
 func TestLedgerControl(t *testing.T) {
+	beside(t)
 	s := seed(t)
 	w := newWorld(t, setup{})
 	l := w.keyed(100, 2, asyncWay().faults(w), rand.New(rand.NewPCG(s, 2)))

@@ -8,17 +8,29 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/quorate/quorate/internal/gatewayproc"
+	"github.com/quorate/quorate/internal/natsproc"
 	"github.com/quorate/quorate/internal/testnet"
 )
 
 // binary is the quorate command, built once for all tests of this package, or the one that TEST_BINARY names.
 var binary string
+
+// natsPrograms builds what the strategy jetstream needs beside it, once and when the first test asks; TEST_NATS says that
+// it is all there.
+var natsPrograms = sync.OnceValues(func() (natsproc.Binaries, error) {
+	if server := os.Getenv("TEST_NATS"); server != "" {
+		return natsproc.Binaries{Server: server}, nil
+	}
+	return natsproc.Build(context.Background(), "../../jetstream", filepath.Dir(binary))
+})
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -39,6 +51,14 @@ func run(m *testing.M) int {
 
 // timed says that the bars on times are judged: by the command for it, on a quiet machine.
 func timed() bool { return os.Getenv("JUDGE_TIMES") != "" }
+
+// beside lets a test that waits more than it works run beside others like it, where no times are judged.
+func beside(t *testing.T) {
+	t.Helper()
+	if !timed() {
+		t.Parallel()
+	}
+}
 
 // number is an environment variable's, or its default: the command for figures asks for more than make test.
 func number(t *testing.T, name string, usual int) int {

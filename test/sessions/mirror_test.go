@@ -84,6 +84,7 @@ func (w *world) mirrored() {
 // TestMirrorNearby takes sessions over whose contents are in NATS servers 80 ms away. With a mirror nearby the first
 // answer comes earlier by the questions that it saves.
 func TestMirrorNearby(t *testing.T) {
+	beside(t)
 	networks(t)
 	first := map[bool]float64{}
 	for _, mirror := range []bool{false, true} {
@@ -138,6 +139,7 @@ func (w *world) livingAt(m *member, n int) (all []*raw) {
 // TestStaleMirror cuts a mirror off from the bucket, which then changes: whoever takes sessions over by its hints has what
 // the bucket has, and what is deleted there is gone.
 func TestStaleMirror(t *testing.T) {
+	beside(t)
 	networks(t)
 	w := newWorld(t, setup{apart: true, seed: seed(t), engine: natsFar(true)})
 	owner, other := w.members[0], w.members[1]

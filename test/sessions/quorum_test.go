@@ -28,6 +28,7 @@ func TestQuorumKilled(t *testing.T) {
 // TestQuorumSwitched has live sessions go from the control group to copies and back and there again, with changes in
 // between, and kills their gateway after each.
 func TestQuorumSwitched(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{updates: time.Second})
 	w.strategy(map[string]any{"strategy": "quorum"})
 	url := w.spread(w.members...)
@@ -113,6 +114,7 @@ func TestQuorumSwitchedControl(t *testing.T) {
 // TestQuorumEnds: an end that is acknowledged is one everywhere, whatever becomes of the gateway; one that a minority is
 // asked for is refused, and the session goes on, also where that gateway never comes back.
 func TestQuorumEnds(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{apart: true, seed: seed(t), config: inQuorum})
 	m := w.members[0]
 	var ended, kept []*raw

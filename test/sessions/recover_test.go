@@ -170,6 +170,7 @@ func (w *world) goOn(sessions []*raw, m *member) {
 
 // TestRecoverAll kills all gateways at once, and starts them from their disks.
 func TestRecoverAll(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{})
 	sessions := w.living(60)
 	w.pass(200 * time.Millisecond) // what was confirmed is on disk within 100 ms
@@ -198,6 +199,7 @@ func TestRecoverAll(t *testing.T) {
 
 // TestRecoverMinority loses two of three voters for good.
 func TestRecoverMinority(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{})
 	sessions := w.living(60)
 	a := w.members[0]
@@ -220,6 +222,7 @@ func TestRecoverMinority(t *testing.T) {
 
 // TestRecoverStore loses the store of one gateway, which then is the one that has to hold copies.
 func TestRecoverStore(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{})
 	sessions := w.living(60)
 	w.follow(recipe(t, "One store was lost")[0])
@@ -234,6 +237,7 @@ func TestRecoverStore(t *testing.T) {
 
 // TestRecoverCorrupted turns bits in the file that holds the contents of sessions.
 func TestRecoverCorrupted(t *testing.T) {
+	beside(t)
 	w := newWorld(t, setup{})
 	sessions := w.living(60)
 	b := w.members[1]
@@ -277,6 +281,7 @@ func TestRecoverFull(t *testing.T) {
 		}
 		t.Skip("NOT TESTED, a full disk: a small one of its own wants root")
 	}
+	beside(t)
 	w := newWorld(t, setup{})
 	b := w.members[1]
 	b.stop()
