@@ -35,8 +35,11 @@ func judge(a keyedAnswer) ledger.Outcome {
 	if e.HasResult {
 		return ledger.Outcome{Kind: ledger.Result, Status: a.status, Value: e.Result.Of(a.body)}
 	}
-	if mcp.ErrorCode(e.Error.Of(a.body)) == mcp.CodeOutcomeUnknown {
+	switch mcp.ErrorCode(e.Error.Of(a.body)) {
+	case mcp.CodeOutcomeUnknown:
 		return ledger.Outcome{}
+	case mcp.CodeNoAuthority: // a node's own word, when a later epoch has overtaken the call on its way to the effect
+		return ledger.Outcome{Kind: ledger.NotRun}
 	}
 	return ledger.Outcome{Kind: ledger.Failed, Status: a.status, Value: e.Error.Of(a.body)}
 }

@@ -324,6 +324,7 @@ func TestOutcomes(t *testing.T) {
 		"credentials refused": {plain(401, `who?`), `who?`, `who?`, false, 2},
 		"another's answer":    {plain(200, `{"jsonrpc":"2.0","id":99,"result":{}}`), `99`, `"attempt_lost"`, false, 1},
 		"unknown by a node":   {plain(200, `{"jsonrpc":"2.0","id":ID,"error":{"code":-32070,"message":"lost"}}`), `lost`, `"attempt_lost"`, false, 1},
+		"overtaken at a node": {plain(200, `{"jsonrpc":"2.0","id":ID,"error":{"code":-32071,"message":"overtaken"}}`), `overtaken`, `overtaken`, false, 2},
 		"large":               {plain(200, `{"jsonrpc":"2.0","id":ID,"result":"`+strings.Repeat("x", 200<<10)+`"}`), `xxx"}`, `"result_not_kept"`, false, 1},
 		"a little too large":  {plain(200, `{"jsonrpc":"2.0","id":ID,"result":"`+strings.Repeat("x", 64<<10)+`"}`), `xxx"}`, `"result_not_kept"`, false, 1},
 		"a stream that ends": {func(w http.ResponseWriter, r *http.Request) {

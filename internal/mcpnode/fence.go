@@ -1,12 +1,14 @@
 package mcpnode
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
 
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
 	"golang.org/x/sys/unix"
 )
 
@@ -17,6 +19,14 @@ const (
 )
 
 var errFenced = errors.New("a later epoch has been seen; nothing was done")
+
+// codeNoAuthority says that nothing was done, as a gateway's own refusal does; no result of a tool could.
+const codeNoAuthority = -32071
+
+// overtaken is what a call is told that was let in and then overtaken by a later epoch.
+func overtaken() error {
+	return &jsonrpc.Error{Code: codeNoAuthority, Message: errFenced.Error(), Data: json.RawMessage(`{"reason":"fenced"}`)}
+}
 
 // fence remembers the largest epoch that a write has named, and refuses lower ones: how a node keeps out a
 // gateway that stood still while it lost its authority. A write that names none passes.

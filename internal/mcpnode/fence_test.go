@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/modelcontextprotocol/go-sdk/jsonrpc"
+	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
 // charge calls the tool as a gateway would, and returns status, the epoch answered and the body.
@@ -92,5 +95,20 @@ func TestOvertakenWrite(t *testing.T) {
 	}
 	if _, largest, ok := f.admit(5); ok || largest != 6 {
 		t.Errorf("the overtaken one is admitted; largest %d", largest)
+	}
+}
+
+// A call that was overtaken on its way is told that nothing was done, which a tool's own error does not say.
+func TestOvertakenCall(t *testing.T) {
+	gauge, err := CreateGauge("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer gauge.Close()
+	n := &node{cfg: Config{Name: "n"}, gauge: gauge, fence: &fence{checks: true, largest: 6}}
+	req := &mcp.CallToolRequest{Params: &mcp.CallToolParamsRaw{Name: "charge"}, Extra: &mcp.RequestExtra{Header: http.Header{headerFence: {"5"}}}}
+	_, err = n.execute(t.Context(), req, Args{Call: "c"}, false, echo)
+	if e, ok := err.(*jsonrpc.Error); !ok || e.Code != codeNoAuthority || string(e.Data) != `{"reason":"fenced"}` { //nolint:errorlint // as the sdk looks at it
+		t.Errorf("%v", err)
 	}
 }

@@ -86,7 +86,7 @@ func (n *node) execute(ctx context.Context, req *mcp.CallToolRequest, a Args, re
 	e.Fence, e.Via = sent(req)
 	at, _, ok := n.fence.admit(e.Fence) // again: a later epoch may have overtaken it on the way here
 	if !ok {
-		return "", errFenced
+		return "", overtaken()
 	}
 	e.Mono = int64(at)
 	if err := n.journal.Append(e); err != nil {
