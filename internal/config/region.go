@@ -65,7 +65,7 @@ type Failover struct {
 type Limits struct {
 	Adaptive      bool `yaml:"adaptive" default:"true" restart:"true" doc:"Learn the limit from latency. false: max alone bounds it."`
 	Max           int  `yaml:"max" default:"10000" min:"1" max:"1000000" restart:"true" doc:"Requests in flight in the pool at once, at most."`
-	Min           int  `yaml:"min" default:"8" min:"1" max:"1000000" restart:"true" doc:"The limit that learning never goes below."`
+	Min           int  `yaml:"min" default:"8" min:"1" max:"1000000" restart:"true" doc:"The limit that learning never goes below, and begins with where it is more than 32 for each node. Raise it for nodes that bear many long calls at once: of those little is learned for a while."`
 	FastPercent   int  `yaml:"fast_percent" default:"100" min:"1" max:"100" restart:"true" doc:"Share of the limit up to which requests of class fast are let in."`
 	MediumPercent int  `yaml:"medium_percent" default:"90" min:"1" max:"100" restart:"true" doc:"The same for medium."`
 	SlowPercent   int  `yaml:"slow_percent" default:"70" min:"1" max:"100" restart:"true" doc:"The same for slow: it is shed first."`

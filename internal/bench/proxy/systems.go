@@ -91,6 +91,8 @@ func (r *run) startQuorate(ctx context.Context, name string, args ...string) (*s
 		Nodes: []gatewayproc.Node{{ID: "upstream", URL: "http://" + r.upstream + Path}},
 		// As an operator would run it under load: metrics, which are always on, and no line per event.
 		Gateway: "log: {level: warn}\n",
+		// All connections at once before anything is known of the node: who expects that says so.
+		Service: fmt.Sprintf("    limits: {min: %d}\n", 2*r.cfg.Connections),
 		Command: append([]string{path}, argv...),
 	})
 	if err != nil {
