@@ -61,7 +61,7 @@ type Keeper struct {
 	disk    holding
 	retired holding
 	awaited []string  // who has to speak before the retired leave
-	since   time.Time // of the last retirement
+	since   time.Time // when a source came or left last
 
 	byURL     []regions.Proposal // the set, by URL
 	nodes     []regions.Proposal // the set, by id; never written to again
@@ -89,7 +89,8 @@ func (k *Keeper) Nodes() []regions.Proposal { return k.nodes }
 // Configure replaces the sources; the order decides who describes a node that several name. Names are unique. What
 // only sources held that are gone is deregistered: at once when no new source came with the same call, else when all
 // that came have given a good answer that is not empty and from which no voice dissents, or that removes; an answer
-// with dissent counts after the bound. A reload while half of the world is away must not cost the other half.
+// with dissent counts after the bound, from when a source came or left last. A reload while half of the world is away
+// must not cost the other half.
 func (k *Keeper) Configure(at time.Time, sources []ID) Outcome {
 	before := k.sources
 	if len(k.retired.claims) == 0 {
@@ -103,7 +104,7 @@ func (k *Keeper) Configure(at time.Time, sources []ID) Outcome {
 			continue
 		}
 		k.sources = append(k.sources, &holding{id: id, stale: true, staleSince: at, cause: "no answer yet"})
-		k.awaited = append(k.awaited, id.Name)
+		k.awaited, k.since = append(k.awaited, id.Name), at
 	}
 	for _, h := range before {
 		if !slices.Contains(k.sources, h) {

@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -26,7 +27,7 @@ type referee struct {
 	broken  map[string]int
 	example map[string]string
 	seen    map[string]int
-	retired time.Time // when sources last left
+	retired time.Time // when sources came or left last
 }
 
 func newReferee() *referee {
@@ -56,7 +57,6 @@ func (r *referee) learn(w *world, s step, before Status) {
 	switch {
 	case s.configure != nil || s.restart:
 		keys := map[string]string{}
-		r.retired = s.now
 		for _, id := range w.sources {
 			keys[id.Name] = id.Key
 			if key, ok := r.keys[id.Name]; !ok || key != id.Key {
@@ -66,6 +66,9 @@ func (r *referee) learn(w *world, s step, before Status) {
 			if s.restart {
 				delete(r.named, id.Name)
 			}
+		}
+		if !maps.Equal(keys, r.keys) {
+			r.retired = s.now
 		}
 		r.keys = keys
 	case s.answer != nil && s.answer.Err == nil && (len(s.answer.Nodes) > 0 || s.answer.Removes || !holds(before, s.source)):
