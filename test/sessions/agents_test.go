@@ -201,7 +201,7 @@ func (a *agent) inPlace(ctx context.Context, w *world) error {
 		select {
 		case <-tick.C:
 		case <-end:
-			return fmt.Errorf("%s: within 20 s its stream delivered %d updates and not its log message (its node says: %v); gateways say:\n%s", a.name, a.updates.Load()-before, err, w.story(a.id))
+			return fmt.Errorf("%s: within 20 s its stream delivered %d updates and not its log message (its node says: %s); gateways say:\n%s", a.name, a.updates.Load()-before, fmt.Sprint(err), w.story(a.id))
 		}
 	}
 }
