@@ -25,10 +25,14 @@ func (e *Edge) NoteFile(err error) {
 }
 
 // happened takes in an authority event. A voter that its disk has silenced looks like any other from outside, while the
-// fleet has one voter less than it seems to.
+// fleet has one voter less than it seems to. Who has joined may hold copies at once: until the store has looked, the
+// first sessions of a fleet had none.
 func (e *Edge) happened(kind, gateway, text string) {
-	if kind == events.VoterFailed {
+	switch kind {
+	case events.VoterFailed:
 		e.silent.Store(&text)
+	case events.Joined:
+		e.replaced()
 	}
 	e.events.Add(kind, gateway, text)
 }
