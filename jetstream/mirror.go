@@ -121,21 +121,34 @@ func (s *Store) old(ctx context.Context, key string) *entry {
 	return &e
 }
 
-// hint answers a question that an old answer will do for.
+// hint answers a question that an old answer will do for: what the leader says costs no write here, which is what is
+// dear.
 func (s *Store) hint(ctx context.Context, key string) strategies.Answer {
-	e := s.old(ctx, key)
-	if e == nil {
+	e, old := s.soonest(ctx, key)
+	if e == nil || !e.alive(time.Now()) {
 		return strategies.Answer{}
 	}
-	return e.answer(time.Now())
+	s.hinted.put(*e)
+	a := e.answer(time.Now())
+	a.Old = old
+	return a
 }
 
-// first is a guess at what there is of a key, by the mirror or by the leader, whoever is quicker; nil where it is better
-// to ask the leader. So a mirror can save a question, and costs nothing where it is far or silent.
+// first is a guess at what there is of a key; nil where it is better to ask the leader.
 func (s *Store) first(ctx context.Context, key string) *entry {
+	if e := s.hinted.take(key); e != nil {
+		return e
+	}
 	if !s.mirrored() {
 		return nil
 	}
+	e, _ := s.soonest(ctx, key)
+	return e
+}
+
+// soonest is what there is of a key by the mirror, which may be old, or by the leader, whoever is quicker; nil: neither
+// has said. So a mirror can save a question, and costs nothing where it is far or silent.
+func (s *Store) soonest(ctx context.Context, key string) (found *entry, old bool) {
 	ctx, cancel := context.WithTimeout(ctx, oneRound)
 	defer cancel()
 	mirror, leader := make(chan *entry, 1), make(chan *entry, 1)
@@ -151,10 +164,10 @@ func (s *Store) first(ctx context.Context, key string) *entry {
 	select {
 	case e := <-mirror:
 		if e != nil {
-			return e
+			return e, true
 		}
-		return <-leader
+		return <-leader, false
 	case e := <-leader:
-		return e
+		return e, false
 	}
 }

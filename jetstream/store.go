@@ -41,6 +41,7 @@ type Store struct {
 	js     jetstream.JetStream
 	line   line
 	known  cache
+	hinted told
 	near   mirror
 	ended  chan struct{}
 	once   sync.Once // closes it

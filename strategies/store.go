@@ -136,7 +136,8 @@ type Query struct {
 	// is promised. A promise is kept also where there is no record, until Until.
 	Ballot uint64
 	Until  int64 // in Unix seconds; needed with a ballot
-	// Hint says that an old answer will do, such as that of a mirror nearby. It has no ballot.
+	// Hint says that an old answer will do, such as that of a mirror nearby, or one that is read and not agreed on. It has
+	// no ballot.
 	Hint bool
 }
 
@@ -159,6 +160,7 @@ type Answer struct {
 	Record   Record
 	Promised uint64
 	Revision uint64
+	Old      bool // of a copy that may be behind, as only a hint may be
 }
 
 // Finding is one thing that Inspect has looked at.

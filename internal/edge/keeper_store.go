@@ -50,17 +50,17 @@ func (s inStore) Take(ctx context.Context, r replica.Record) (replica.Record, bo
 	return s.ask(ctx, r.Key, strategies.Query{Key: storeKey(r.Key), Ballot: r.Ballot, Until: r.Until})
 }
 
-// Hint is what the store has of a record by an answer that may be old, as that of a mirror nearby; it is asked once.
-func (s inStore) Hint(ctx context.Context, k replica.Key) (replica.Record, bool) {
+// Hint is what the store has of a record by an answer that may be old; it is asked once.
+func (s inStore) Hint(ctx context.Context, k replica.Key) (r replica.Record, found, old bool) {
 	store, err := s.store(s.service)
 	if err != nil {
-		return replica.Record{}, false
+		return r, false, false
 	}
 	answers, err := store.Get(ctx, []strategies.Query{{Key: storeKey(k), Hint: true}})
 	if err != nil || len(answers) != 1 {
-		return replica.Record{}, false
+		return r, false, false
 	}
-	return ofStore(k, answers[0].Record), answers[0].Found
+	return ofStore(k, answers[0].Record), answers[0].Found, answers[0].Old
 }
 
 func (s inStore) ask(ctx context.Context, k replica.Key, q strategies.Query) (replica.Record, bool, error) {

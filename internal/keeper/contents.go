@@ -70,6 +70,7 @@ func (k *Keeper) inGroup(key replica.Key) (replica.Record, bool) {
 type answers struct {
 	newest replica.Record
 	found  bool
+	placed bool     // the class of the service keeps the newest itself, and has promised the ballot
 	silent []string // who did not answer and has not ended
 	unsure bool     // this gateway's own store does not know yet what it should hold
 }
@@ -94,12 +95,15 @@ func (k *Keeper) gather(ctx context.Context, r replica.Record) (answers, error) 
 	if c == nil {
 		return k.andFormer(ctx, r, k.fromCopiesAndGroup)
 	}
+	copied := k.copiesOf(ctx, r) // meanwhile
 	a, err := k.fromCommitted(ctx, c, r)
 	switch {
 	case err != nil:
 		return a, err
 	case a.found:
-		k.withCopies(ctx, &a, r)
+		if f := copied(); f.Found && newer(&f.Record, &a.newest) {
+			a.newest, a.placed = f.Record, false
+		}
 		return a, nil
 	}
 	return k.andFormer(ctx, r, k.fromCopies)
@@ -117,18 +121,23 @@ func (k *Keeper) andFormer(ctx context.Context, r replica.Record, from func(cont
 // copiesBound is how long copies are asked for when contents are there already.
 const copiesBound = time.Second
 
-// withCopies adds newer contents that were copied while the service was of the class Async, and which its owner had no
-// time to put into the new place. Who does not answer is not waited for: the rest has been acknowledged there.
-func (k *Keeper) withCopies(ctx context.Context, a *answers, r replica.Record) {
+// copiesOf asks for what was copied while the service was of the class Async, and which its owner had no time to put into
+// the new place. Who does not answer is not waited for: the rest has been acknowledged there. What it returns waits.
+func (k *Keeper) copiesOf(ctx context.Context, r replica.Record) (said func() replica.Fetched) {
 	if r.Ballot == 0 {
-		return
+		return func() replica.Fetched { return replica.Fetched{} }
 	}
 	ctx, cancel := context.WithTimeout(ctx, copiesBound)
-	defer cancel()
-	f, err := k.cfg.Store.Fetch(ctx, r.Key, r.Ballot, "")
-	if err == nil && f.Found && newer(&f.Record, &a.newest) {
-		a.newest = f.Record
-	}
+	copies := make(chan replica.Fetched, 1)
+	go func() {
+		defer cancel()
+		f, err := k.cfg.Store.Fetch(ctx, r.Key, r.Ballot, "")
+		if err != nil {
+			f = replica.Fetched{}
+		}
+		copies <- f
+	}()
+	return func() replica.Fetched { return <-copies }
 }
 
 // fromCopiesAndGroup asks the copies, and has the group promise the ballot too where it has a record from before: an owner
@@ -147,6 +156,7 @@ func (k *Keeper) fromCommitted(ctx context.Context, c Committed, r replica.Recor
 		a.newest, a.found, err = c.Look(ctx, r.Key)
 	} else {
 		a.newest, a.found, err = c.Take(ctx, r)
+		a.placed = a.found
 	}
 	k.withLocal(&a, r)
 	return a, err
@@ -165,7 +175,7 @@ func (k *Keeper) fromCopies(ctx context.Context, r replica.Record) (answers, err
 // withLocal adds what this gateway has.
 func (k *Keeper) withLocal(a *answers, of replica.Record) {
 	if r, ok := k.local(of.Service, of.Key); ok && (!a.found || newer(&r, &a.newest)) {
-		a.newest, a.found = r, true
+		a.newest, a.found, a.placed = r, true, false
 	}
 }
 

@@ -37,7 +37,7 @@ func (f *finding) fetch(ctx context.Context, woken <-chan struct{}) bool {
 	if len(a.silent) > 0 {
 		f.unheard(a)
 	}
-	return f.adopt(ctx, woken, r, a.newest)
+	return f.adopt(ctx, woken, r, a)
 }
 
 // ahead asks the holders while the claim is on its way. What they promise is to refuse the ballot of the owner, whose
@@ -108,7 +108,8 @@ func (f *finding) gone(a answers) bool {
 }
 
 // adopt keeps what was found, or what the owner gave away, as this gateway's own. What somebody has deleted stays so.
-func (f *finding) adopt(ctx context.Context, woken <-chan struct{}, r, newest replica.Record) bool {
+func (f *finding) adopt(ctx context.Context, woken <-chan struct{}, r replica.Record, a answers) bool {
+	newest := a.newest
 	if newest.Service != "" {
 		r.Service = newest.Service
 	}
@@ -117,6 +118,10 @@ func (f *finding) adopt(ctx context.Context, woken <-chan struct{}, r, newest re
 		r.Contents = f.given
 	}
 	if now, ok := f.k.local(f.service, r.Key); ok && now.Ballot == r.Ballot { // kept by another question meanwhile
+		return false
+	}
+	// Where its contents are kept already, and no lower ballot is taken any more, nobody waits for the owner's name there.
+	if a.placed && f.given == nil && !r.Deleted && f.k.pending.adopt(r) == nil {
 		return false
 	}
 	err := f.k.put(ctx, r, 0)

@@ -51,7 +51,7 @@ func TestGiftOfLongAgo(t *testing.T) {
 			f := &finding{k: m.keeper, id: sid, text: id, service: "s", record: record, given: contentsOf(1), every: time.Millisecond}
 			r := replica.Record{Key: recordKey(record), Service: "s", Ballot: 9, Until: sid.Until().Unix()}
 			newest := replica.Record{Key: r.Key, Service: "s", Ballot: uint64(c.ballot), Version: 3, Contents: contentsOf(7)}
-			f.adopt(ctx, m.keeper.woken(), r, newest)
+			f.adopt(ctx, m.keeper.woken(), r, answers{newest: newest})
 			if got, _ := m.Get(r.Key); string(got.Contents) != string(contentsOf(c.want)) {
 				t.Errorf("over ballot %d: %s, want %d", c.ballot, got.Contents, c.want)
 			}

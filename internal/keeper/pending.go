@@ -34,6 +34,7 @@ type waiting struct {
 	replica.Record
 	since time.Time // of the oldest change that waits
 	tries int       // that came to nothing
+	same  bool      // but for its owner, as what is kept already: nothing is lost with it
 }
 
 func (p *pending) get(k replica.Key) (replica.Record, bool) {
@@ -67,15 +68,23 @@ func (w *waiting) state(retries int) replica.State {
 }
 
 // add keeps a state in the place of an older one. replica.ErrFull: there is no room.
-func (p *pending) add(r replica.Record) error {
+func (p *pending) add(r replica.Record) error { return p.put(waiting{Record: r, since: time.Now()}) }
+
+// adopt keeps a state that is another owner's and has nothing new.
+func (p *pending) adopt(r replica.Record) error {
+	return p.put(waiting{Record: r, since: time.Now(), same: true})
+}
+
+// put is add, and adopt.
+func (p *pending) put(next waiting) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	r := next.Record
 	old, was := p.all[r.Key]
 	if was && newer(&old.Record, &r) {
 		return nil
 	}
-	next := waiting{Record: r, since: time.Now()}
-	if was {
+	if was && !next.same {
 		next.since, next.tries = old.since, old.tries
 	}
 	bytes := p.bytes - len(old.Contents) + len(r.Contents)

@@ -73,8 +73,11 @@ func (k *Keeper) alone() []change {
 	for _, r := range own { // the store is not asked while it is walked through
 		add(r, k.unconfirmed(&r))
 	}
-	for _, r := range k.pending.list() {
-		before := uint64(0)
+	for _, w := range k.pending.waiting() {
+		r, before := w.Record, uint64(0)
+		if w.same {
+			continue
+		}
 		if c := k.cfg.Committed(r.Service); c != nil {
 			if known, ok := c.Get(r.Key); ok {
 				before = known.Version

@@ -83,7 +83,7 @@ func TestRecordsGoThereAndBack(t *testing.T) {
 	if got, err := FromQuery(q).Valid(); err != nil || got != q {
 		t.Errorf("%+v, %v", got, err)
 	}
-	a := strategies.Answer{Found: true, Record: r, Promised: 5, Revision: 3}
+	a := strategies.Answer{Found: true, Record: r, Promised: 5, Revision: 3, Old: true}
 	if got, err := FromAnswer(a).Valid(q); err != nil || !cmp.Equal(got, a) {
 		t.Errorf("%+v, %v", got, err)
 	}

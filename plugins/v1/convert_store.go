@@ -57,7 +57,7 @@ func (x *Query) Valid() (strategies.Query, error) {
 
 // FromAnswer is an answer as it goes over the wire.
 func FromAnswer(a strategies.Answer) *Answer {
-	out := &Answer{Promised: a.Promised, Revision: a.Revision}
+	out := &Answer{Promised: a.Promised, Revision: a.Revision, Old: a.Old}
 	if a.Found {
 		out.Record = FromRecord(a.Record)
 	}
@@ -66,7 +66,7 @@ func FromAnswer(a strategies.Answer) *Answer {
 
 // Valid is the answer to a query, or what is wrong with it: another key, a promise that was not made.
 func (x *Answer) Valid(q strategies.Query) (strategies.Answer, error) {
-	a := strategies.Answer{Found: x.GetRecord() != nil, Promised: x.GetPromised(), Revision: x.GetRevision()}
+	a := strategies.Answer{Found: x.GetRecord() != nil, Promised: x.GetPromised(), Revision: x.GetRevision(), Old: x.GetOld()}
 	if a.Promised < q.Ballot {
 		return a, fmt.Errorf("strategyv1: ballot %d was to be promised and %d is", q.Ballot, a.Promised)
 	}

@@ -1233,7 +1233,7 @@ type Query struct {
 	Ballot uint64 `protobuf:"varint,2,opt,name=ballot,proto3" json:"ballot,omitempty"`
 	// Unix seconds, the end of that promise.
 	Until int64 `protobuf:"varint,3,opt,name=until,proto3" json:"until,omitempty"`
-	// An old answer will do, such as that of a mirror nearby.
+	// An old answer will do, such as that of a mirror nearby, or one that is read and not agreed on.
 	Hint          bool `protobuf:"varint,4,opt,name=hint,proto3" json:"hint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1345,9 +1345,11 @@ func (x *GetResponse) GetAnswers() []*Answer {
 type Answer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Not set: there is none.
-	Record        *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
-	Promised      uint64  `protobuf:"varint,2,opt,name=promised,proto3" json:"promised,omitempty"`
-	Revision      uint64  `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	Record   *Record `protobuf:"bytes,1,opt,name=record,proto3" json:"record,omitempty"`
+	Promised uint64  `protobuf:"varint,2,opt,name=promised,proto3" json:"promised,omitempty"`
+	Revision uint64  `protobuf:"varint,3,opt,name=revision,proto3" json:"revision,omitempty"`
+	// The answer is of a copy that may be behind, as only that to a hint may be.
+	Old           bool `protobuf:"varint,4,opt,name=old,proto3" json:"old,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1401,6 +1403,13 @@ func (x *Answer) GetRevision() uint64 {
 		return x.Revision
 	}
 	return 0
+}
+
+func (x *Answer) GetOld() bool {
+	if x != nil {
+		return x.Old
+	}
+	return false
 }
 
 type ListRequest struct {
@@ -1838,11 +1847,12 @@ const file_plugins_v1_strategy_proto_rawDesc = "" +
 	"\x05until\x18\x03 \x01(\x03R\x05until\x12\x12\n" +
 	"\x04hint\x18\x04 \x01(\bR\x04hint\"D\n" +
 	"\vGetResponse\x125\n" +
-	"\aanswers\x18\x01 \x03(\v2\x1b.quorate.strategy.v1.AnswerR\aanswers\"u\n" +
+	"\aanswers\x18\x01 \x03(\v2\x1b.quorate.strategy.v1.AnswerR\aanswers\"\x87\x01\n" +
 	"\x06Answer\x123\n" +
 	"\x06record\x18\x01 \x01(\v2\x1b.quorate.strategy.v1.RecordR\x06record\x12\x1a\n" +
 	"\bpromised\x18\x02 \x01(\x04R\bpromised\x12\x1a\n" +
-	"\brevision\x18\x03 \x01(\x04R\brevision\"\r\n" +
+	"\brevision\x18\x03 \x01(\x04R\brevision\x12\x10\n" +
+	"\x03old\x18\x04 \x01(\bR\x03old\"\r\n" +
 	"\vListRequest\"?\n" +
 	"\fListResponse\x12/\n" +
 	"\x05heads\x18\x01 \x03(\v2\x19.quorate.strategy.v1.HeadR\x05heads\"\xf2\x01\n" +

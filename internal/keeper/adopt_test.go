@@ -1,0 +1,66 @@
+package keeper
+
+import (
+	"testing"
+	"time"
+
+	"github.com/quorate/quorate/gateway/session"
+	"github.com/quorate/quorate/internal/replica"
+)
+
+// TestAdopted: contents that a store keeps already, with the ballot promised, are served before it knows their new owner,
+// and are no change that could be lost. Newer ones, of a copy, are put there before anybody sees them.
+func TestAdopted(t *testing.T) {
+	for name, c := range map[string]struct {
+		copied uint64 // version of the copies
+		at     uint64 // version that the store has when the session is found
+		waits  int
+	}{
+		"kept":   {0, 5, 1},
+		"copied": {7, 8, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet(t, func(t *testing.T, w *world, id string) {
+				rec, _ := recordOf(w.key, id)
+				key := recordKey(rec)
+				state := func(version uint64) *replica.Record {
+					return &replica.Record{Key: key, Service: "s", Owner: "a", Version: version, Contents: contentsOf(version)}
+				}
+				s := &shelf{far: 400 * time.Millisecond, has: state(5)}
+				w.mu.Lock()
+				for _, m := range w.gws {
+					clear(m.copies)
+				}
+				if c.copied > 0 {
+					w.gws["c"].copies[key] = *state(c.copied)
+				}
+				w.mu.Unlock()
+				k := w.gws["b"].keeper
+				k.cfg.Committed = func(string) Committed { return s }
+				w.end("a")
+				<-time.After(time.Second) // everybody has heard of it
+				if f := w.find(t, "b", id); f.Where != session.Here || string(f.Contents) != string(contentsOf(max(c.copied, 5))) {
+					t.Fatalf("%v %q", f.Where, f.Contents)
+				}
+				if s.has.Version != c.at || len(k.pending.list()) != c.waits {
+					t.Errorf("the store has version %d, want %d; %d wait, want %d", s.has.Version, c.at, len(k.pending.list()), c.waits)
+				}
+				if lost := k.alone(); len(lost) > 0 {
+					t.Errorf("%d changes would be reported lost", len(lost))
+				}
+				k.flushOnce(t.Context())
+				if s.has.Owner != "b" || s.has.Ballot == 0 || len(k.pending.list()) > 0 {
+					t.Errorf("later the store has %q under ballot %d; %d wait", s.has.Owner, s.has.Ballot, len(k.pending.list()))
+				}
+				next := *s.has
+				next.Version++
+				if err := k.pending.add(next); err != nil {
+					t.Fatal(err)
+				}
+				if len(k.alone()) != 1 {
+					t.Error("control: a change that waits would not be reported lost")
+				}
+			})
+		})
+	}
+}
