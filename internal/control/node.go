@@ -46,6 +46,7 @@ type Node struct {
 	trans  raft.Transport
 	tenure time.Duration // of the Raft that runs
 	known  string        // the leader, as it was looked at last
+	former string        // the one before it
 	since  time.Time     // when the last leader was seen first
 	took   time.Duration
 	lost   time.Time // when there was no leader any more

@@ -56,6 +56,9 @@ func (n *Node) noteLeader() {
 	n.mu.Lock()
 	before := n.known
 	n.known = leader
+	if before != "" && before != leader {
+		n.former = before
+	}
 	switch {
 	case leader == "" && n.lost.IsZero():
 		n.lost = time.Now()
@@ -80,7 +83,7 @@ func (n *Node) noteLeader() {
 func (n *Node) duties(ctx context.Context, w *watch, try func(context.Context, *watch) error) {
 	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
-	err := n.catchUp(w)
+	err := n.catchUp(ctx, w)
 	if err == nil {
 		err = try(ctx, w)
 	}
@@ -100,7 +103,7 @@ func (n *Node) duties(ctx context.Context, w *watch, try func(context.Context, *
 }
 
 // catchUp waits until everything that was committed before this term is applied here.
-func (n *Node) catchUp(w *watch) error {
+func (n *Node) catchUp(ctx context.Context, w *watch) error {
 	r := n.current()
 	if r == nil {
 		return errNotLeader
@@ -109,7 +112,9 @@ func (n *Node) catchUp(w *watch) error {
 	if term == w.term {
 		return nil
 	}
-	if err := r.Barrier(Patience).Error(); err != nil {
+	barrier := r.Barrier(Patience)
+	n.suspectFormer(ctx) // on the same way
+	if err := barrier.Error(); err != nil {
 		return ended(err)
 	}
 	w.term = term
