@@ -11,10 +11,7 @@ import (
 // suspectFormer suspects the leader before this one on the way of its term's first entries, and not once the other voters
 // have told what they hear: those that have voted here have not heard it for an election's time-out, which is longer
 // than a silence. What fails is left to the duties.
-func (n *Node) suspectFormer(ctx context.Context) {
-	n.mu.Lock()
-	former := n.former
-	n.mu.Unlock()
+func (n *Node) suspectFormer(ctx context.Context, former string) {
 	if p := n.fsm.read(); former == "" || n.cfg.Alone || p.stuck != nil || p.cluster == "" {
 		return
 	}
@@ -26,6 +23,13 @@ func (n *Node) suspectFormer(ctx context.Context) {
 		err := n.give(ctx, authority.Suspect{Life: l})
 		n.log.Info("control group: the leader before this one is suspected at once", "life", l.String(), "cause", err)
 	}
+}
+
+// predecessor is the leader before the one that is known; "": there was none.
+func (n *Node) predecessor() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.former
 }
 
 // unheardOf are the lives of a gateway that are silent here, or gone, if voters that satisfy the rule are not: who is cut off

@@ -31,7 +31,7 @@ func (n *Node) steward(ctx context.Context) {
 		n.noteLeader()
 		n.noteForeign()
 		if now := n.leading(); now != leads {
-			leads, w = now, &watch{}
+			leads, w = now, &watch{former: n.predecessor()}
 			n.cfg.Lead(leads)
 		}
 		if leads {
@@ -43,6 +43,7 @@ func (n *Node) steward(ctx context.Context) {
 // watch is what a steward remembers while it leads.
 type watch struct {
 	term    uint64        // in which it had applied all that was committed before
+	former  string        // who led before, if this is the steward's
 	failing int           // times in a row
 	said    string        // what was logged
 	stalled time.Duration // since when a change waits for voters that are not there, 0: none
@@ -113,7 +114,7 @@ func (n *Node) catchUp(ctx context.Context, w *watch) error {
 		return nil
 	}
 	barrier := r.Barrier(Patience)
-	n.suspectFormer(ctx) // on the same way
+	n.suspectFormer(ctx, w.former) // on the same way
 	if err := barrier.Error(); err != nil {
 		return ended(err)
 	}
