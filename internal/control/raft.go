@@ -51,7 +51,7 @@ func (n *Node) transport(distance time.Duration) raft.Transport {
 		_, t := raft.NewInmemTransport(raft.ServerAddress(n.cfg.Gateway))
 		return t
 	}
-	return &guarded{NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	return &guarded{held: n.held, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: &streams{
 			Listener: newLasting(n.cfg.Links.Streams()), links: n.cfg.Links, address: n.cfg.Address, store: n.me().Store,
 			// After a partition the next dial finds the way sooner than a long one does.

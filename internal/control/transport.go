@@ -11,7 +11,8 @@ import (
 // answers with a panic.
 type guarded struct {
 	*raft.NetworkTransport
-	mu   sync.RWMutex // held by heartbeats that are taken in
+	held func(id raft.ServerID, term uint64) bool // whether what is for a server had better wait; nil: never
+	mu   sync.RWMutex                             // held by heartbeats that are taken in
 	over bool
 }
 
