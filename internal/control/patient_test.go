@@ -47,7 +47,7 @@ func listening(t *testing.T) (*loose, *raft.NetworkTransport) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	s := &loose{Listener: l}
-	tr := raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{Stream: s, MaxPool: streamPool, Timeout: streamTimeout, Logger: newRaftLog(nil)})
+	tr := overStreams(s, nil, newRaftLog(nil))
 	t.Cleanup(func() { _ = tr.Close() })
 	return s, tr
 }

@@ -17,6 +17,12 @@ const (
 	roundTrips    = 10
 	streamTimeout = 5 * time.Second
 	streamPool    = 3
+	// requestsUnderWay is how many requests for entries a leader has on the way to a follower. Raft's own two are always taken
+	// by those that say what is committed, so that an entry would wait for up to a round trip before it is sent. And a
+	// follower that refuses one while another is on the way would never be sent an entry again: the sender hands over one
+	// more to a decoder that waits for a reader who has gone (github.com/grafana/pyroscope/pull/5518 has the story). It ends
+	// as soon as it happens to look, at each of those that still fit.
+	requestsUnderWay = 64
 )
 
 // election is the timeout for a farthest voter at this distance.
@@ -51,15 +57,12 @@ func (n *Node) transport(distance time.Duration) raft.Transport {
 		_, t := raft.NewInmemTransport(raft.ServerAddress(n.cfg.Gateway))
 		return t
 	}
-	return &guarded{held: n.held, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: &streams{
-			Listener: newLasting(n.cfg.Links.Streams()), links: n.cfg.Links, address: n.cfg.Address, store: n.me().Store,
-			// After a partition the next dial finds the way sooner than a long one does.
-			patience: time.Second + 5*distance,
-		},
-		ServerAddressProvider: ways{n},
-		MaxPool:               streamPool, Timeout: streamTimeout, Logger: newRaftLog(n.log),
-	})}
+	s := &streams{
+		Listener: newLasting(n.cfg.Links.Streams()), links: n.cfg.Links, address: n.cfg.Address, store: n.me().Store,
+		// After a partition the next dial finds the way sooner than a long one does.
+		patience: time.Second + 5*distance,
+	}
+	return &guarded{held: n.held, NetworkTransport: overStreams(s, ways{n}, newRaftLog(n.log))}
 }
 
 // startRaft starts Raft on a store that is of a cluster.

@@ -3,8 +3,16 @@ package control
 import (
 	"sync"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 )
+
+// overStreams is Raft's transport over streams.
+func overStreams(s raft.StreamLayer, to raft.ServerAddressProvider, log hclog.Logger) *raft.NetworkTransport {
+	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: s, ServerAddressProvider: to, MaxPool: streamPool, MaxRPCsInFlight: requestsUnderWay, Timeout: streamTimeout, Logger: log,
+	})
+}
 
 // guarded is Raft's transport, of which Close waits for heartbeats. Raft takes them in beside its own goroutines and does
 // not wait for them when it ends: one that names a new term would be written to a store that is closed, which Raft
