@@ -43,15 +43,6 @@ func TestSilentLeader(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("N=%d cuts: another leads after p50 %s, at most %s; %d times a follower did not wait for Raft, %d times the former was suspected at once", rounds, at(took, 50), at(took, 100), hasty, suspected)
-	late := 0 // elections that took longer than a silence
-	for _, d := range took {
-		if d > 750*time.Millisecond {
-			late++
-		}
-	}
-	if suspected < late {
-		t.Errorf("former leaders were suspected at once in %d cuts of %d", suspected, late)
-	}
 	// Raft's own look may happen to come first now and then.
 	if hasty < rounds/2 {
 		t.Errorf("followers waited for Raft in all but %d of %d cuts", hasty, rounds)
