@@ -21,7 +21,7 @@ const (
 	// by those that say what is committed, so that an entry would wait for up to a round trip before it is sent. And a
 	// follower that refuses one while another is on the way would never be sent an entry again: the sender hands over one
 	// more to a decoder that waits for a reader who has gone (github.com/grafana/pyroscope/pull/5518 has the story). It ends
-	// as soon as it happens to look, at each of those that still fit.
+	// as soon as it happens to look, at each of those that still fit. What the log keeps bounds what they hold (logRoom).
 	requestsUnderWay = 64
 )
 

@@ -69,6 +69,15 @@ func (e *Edge) ended(l authority.Life) {
 	}
 }
 
+// suspected takes in that a gateway is probably lost.
+func (e *Edge) suspected(gateway string) {
+	select {
+	case <-e.sessions.open:
+		go e.sessions.keeper.Suspected(gateway)
+	default:
+	}
+}
+
 // lives reports whether a gateway carries traffic in a life that has not ended.
 func (e *Edge) lives(gateway string) bool {
 	return slices.ContainsFunc(e.gate.node.Carriers(), func(c control.Carrier) bool { return c.Gateway == gateway })

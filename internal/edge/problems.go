@@ -33,6 +33,8 @@ func (e *Edge) happened(kind, gateway, text string) {
 		e.silent.Store(&text)
 	case events.Joined:
 		e.replaced()
+	case events.Suspected:
+		e.suspected(gateway)
 	}
 	e.events.Add(kind, gateway, text)
 }

@@ -140,7 +140,7 @@ func (f *finding) step(ctx context.Context, woken <-chan struct{}, what step) bo
 	case here:
 		f.finished = session.Found{Where: session.Here, Contents: f.local.Contents, Life: uint64(f.s.Me.Incarnation)}
 	case relay:
-		f.k.relays.another(f.record)
+		f.k.relays.another(f.record, f.service, f.s.Owner.Owner.Gateway, time.Now())
 		f.finished = session.Found{Where: session.There, Gateway: f.s.Owner.Owner.Gateway}
 	case ask:
 		f.ask(ctx)
@@ -173,6 +173,9 @@ func (f *finding) wait(ctx context.Context, woken <-chan struct{}) {
 	}
 	if f.looked && f.answers.incomplete() {
 		f.looked, f.every = false, askEvery
+	}
+	if !f.s.Ended && !f.s.Up {
+		f.k.foresee(f.service, f.record)
 	}
 	f.pause(ctx, woken)
 }

@@ -20,7 +20,11 @@ const hintBound = oneRound / 3
 // ballot. That there is none, or that it is deleted, only the holders can say, whose word is dear: a store agrees on it.
 func (k *Keeper) glance(ctx context.Context, r replica.Record) (answers, error) {
 	if h, ok := k.cfg.Committed(r.Service).(hinting); ok {
-		if a := k.hint(ctx, h, r); a.held() == live {
+		a, told := k.foreseen.take(ctx, r.ID)
+		if !told {
+			a = k.hint(ctx, h, r)
+		}
+		if a.held() == live {
 			return a, nil
 		}
 	}

@@ -18,6 +18,7 @@ type shelf struct {
 	has, old *replica.Record // nil: nothing
 	here     *replica.Record // what was put from here
 	hints    int
+	slow     bool // a hint takes as long as a question
 }
 
 func (s *shelf) say(r *replica.Record) (replica.Record, bool) {
@@ -61,7 +62,10 @@ func (s *shelf) Put(ctx context.Context, r replica.Record) error {
 }
 
 // Hint implements hinting.
-func (s *shelf) Hint(context.Context, replica.Key) (r replica.Record, found, old bool) {
+func (s *shelf) Hint(ctx context.Context, _ replica.Key) (r replica.Record, found, old bool) {
+	if s.slow {
+		pause(ctx, nil, s.far)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hints++

@@ -148,6 +148,7 @@ type Keeper struct {
 	sessions atomic.Pointer[Sessions]
 	turns    turns
 	relays   relays
+	foreseen foreseen
 	released released
 	around   around
 	notes    notes

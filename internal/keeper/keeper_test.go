@@ -223,7 +223,7 @@ func TestRelays(t *testing.T) {
 	var r relays
 	count := func() (n int) {
 		for ; !r.due("x"); n++ {
-			r.another("x")
+			r.another("x", "s", "a", time.Now())
 		}
 		return n
 	}
@@ -239,7 +239,7 @@ func TestRelays(t *testing.T) {
 		t.Errorf("due after %d, and a move", n)
 	}
 	for i := range maxRelays * 2 {
-		r.another(fmt.Sprint(i))
+		r.another(fmt.Sprint(i), "s", "a", time.Now())
 	}
 	if n := len(r.now) + len(r.old); n > maxRelays {
 		t.Errorf("%d records are counted", n)

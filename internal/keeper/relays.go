@@ -3,6 +3,7 @@ package keeper
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 const (
@@ -11,6 +12,8 @@ const (
 	// relaysMore is by how much that grows with each time that the session comes here: an agent whose requests are
 	// spread over gateways does not take its session along with each of them.
 	relaysMore = 4
+	// relayedLately is how long ago a request may have been sent that still waits, or whose agent is about to ask again.
+	relayedLately = 5 * time.Second
 	// maxRelays bounds the sessions whose relays are counted, in two halves, the older of which is forgotten whole.
 	maxRelays = 1 << 16
 )
@@ -22,7 +25,11 @@ type relays struct {
 	now, old map[string]*relayed // by record
 }
 
-type relayed struct{ count, bound int }
+type relayed struct {
+	count, bound   int
+	service, owner string // of the last one
+	at             time.Time
+}
 
 // of returns what is counted of a record; r.mu is held.
 func (r *relays) of(record string) *relayed {
@@ -51,12 +58,29 @@ func (r *relays) due(record string) bool {
 	return c != nil && c.count >= c.bound
 }
 
-// another counts a request.
-func (r *relays) another(record string) {
+// another counts a request to an owner.
+func (r *relays) another(record, service, owner string, now time.Time) {
 	r.total.Add(1)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.of(record).count++
+	c := r.of(record)
+	c.count++
+	c.service, c.owner, c.at = service, owner, now
+}
+
+// lately returns the records of requests that went to an owner a moment ago, with their services, at most maxForeseen.
+func (r *relays) lately(owner string, now time.Time) map[string]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := map[string]string{}
+	for _, half := range [...]map[string]*relayed{r.now, r.old} {
+		for record, c := range half {
+			if c.owner == owner && now.Sub(c.at) < relayedLately && len(all) < maxForeseen {
+				all[record] = c.service
+			}
+		}
+	}
+	return all
 }
 
 // refused begins anew: the owner needs it itself.
