@@ -42,15 +42,15 @@ func TestAdopted(t *testing.T) {
 				if f := w.find(t, "b", id); f.Where != session.Here || string(f.Contents) != string(contentsOf(max(c.copied, 5))) {
 					t.Fatalf("%v %q", f.Where, f.Contents)
 				}
-				if s.has.Version != c.at || len(k.pending.list()) != c.waits {
-					t.Errorf("the store has version %d, want %d; %d wait, want %d", s.has.Version, c.at, len(k.pending.list()), c.waits)
+				if s.has.Version != c.at || len(k.pending.waiting()) != c.waits {
+					t.Errorf("the store has version %d, want %d; %d wait, want %d", s.has.Version, c.at, len(k.pending.waiting()), c.waits)
 				}
 				if lost := k.alone(); len(lost) > 0 {
 					t.Errorf("%d changes would be reported lost", len(lost))
 				}
 				k.flushOnce(t.Context())
-				if s.has.Owner != "b" || s.has.Ballot == 0 || len(k.pending.list()) > 0 {
-					t.Errorf("later the store has %q under ballot %d; %d wait", s.has.Owner, s.has.Ballot, len(k.pending.list()))
+				if s.has.Owner != "b" || s.has.Ballot == 0 || len(k.pending.waiting()) > 0 {
+					t.Errorf("later the store has %q under ballot %d; %d wait", s.has.Owner, s.has.Ballot, len(k.pending.waiting()))
 				}
 				next := *s.has
 				next.Version++
@@ -63,4 +63,33 @@ func TestAdopted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAdoptedInVain: what waits for its new owner's name waits no more once that one owns it no more.
+func TestAdoptedInVain(t *testing.T) {
+	fleet(t, func(t *testing.T, w *world, id string) {
+		rec, _ := recordOf(w.key, id)
+		s := &shelf{far: 10 * time.Millisecond, has: &replica.Record{Key: recordKey(rec), Service: "s", Owner: "a", Version: 5, Contents: contentsOf(5)}}
+		w.mu.Lock()
+		for _, m := range w.gws {
+			clear(m.copies)
+			m.keeper.cfg.Committed = func(string) Committed { return s }
+		}
+		w.mu.Unlock()
+		k := w.gws["b"].keeper
+		w.end("a")
+		<-time.After(time.Second)
+		if f := w.find(t, "b", id); f.Where != session.Here || len(k.pending.waiting()) != 1 {
+			t.Fatalf("%v, %d wait", f.Where, len(k.pending.waiting()))
+		}
+		w.end("b")
+		<-time.After(time.Second)
+		k.flushOnce(t.Context())
+		if n := len(k.pending.waiting()); n > 0 || s.has.Owner != "a" {
+			t.Errorf("%d wait, and the store has %q", n, s.has.Owner)
+		}
+		if f := w.find(t, "c", id); f.Where != session.Here || string(f.Contents) != string(contentsOf(5)) {
+			t.Errorf("%v %q", f.Where, f.Contents)
+		}
+	})
 }

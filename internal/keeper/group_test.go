@@ -165,7 +165,7 @@ func TestEndOfAFormerLife(t *testing.T) {
 			if claimed != (len(all) == 1 && all[0].Deleted && all[0].Owner == "b") {
 				t.Errorf("claimed %v: dropped %+v", claimed, all)
 			}
-			if left := a.keeper.pending.list(); len(left) > 0 {
+			if left := a.keeper.pending.waiting(); len(left) > 0 {
 				t.Errorf("claimed %v: %+v still wait", claimed, left)
 			}
 		})

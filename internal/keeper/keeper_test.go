@@ -260,11 +260,11 @@ func TestPending(t *testing.T) {
 		t.Errorf("version %d, %d bytes", r.Version, p.bytes)
 	}
 	older, same := at(0, 2), at(0, 3)
-	if p.agreed(&older); len(p.list()) != 1 {
+	if p.agreed(&older); len(p.waiting()) != 1 {
 		t.Error("an older state took the newer one along")
 	}
-	if p.agreed(&same); len(p.list()) != 0 || p.bytes != 0 {
-		t.Errorf("%d wait, %d bytes", len(p.list()), p.bytes)
+	if p.agreed(&same); len(p.waiting()) != 0 || p.bytes != 0 {
+		t.Errorf("%d wait, %d bytes", len(p.waiting()), p.bytes)
 	}
 	if err := p.add(replica.Record{Key: recordKey("y"), Contents: make([]byte, maxPendingBytes+1)}); !errors.Is(err, replica.ErrFull) {
 		t.Errorf("beyond the bound: %v", err)

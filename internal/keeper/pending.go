@@ -122,14 +122,6 @@ func (p *pending) agreed(r *replica.Record) {
 	}
 }
 
-func (p *pending) list() []replica.Record {
-	var all []replica.Record
-	for _, w := range p.waiting() {
-		all = append(all, w.Record)
-	}
-	return all
-}
-
 func (p *pending) waiting() []waiting {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,11 +149,15 @@ func (k *Keeper) flush(ctx context.Context) {
 func (k *Keeper) flushOnce(ctx context.Context) {
 	var work sync.WaitGroup
 	slots := make(chan struct{}, flushAtOnce)
-	for _, r := range k.pending.list() {
+	for _, w := range k.pending.waiting() {
+		r := w.Record
 		if r.Deleted && k.outlived(&r) {
 			continue
 		}
 		if !k.mine(&r) && !k.bequeathed(&r) {
+			if w.same { // whoever owns it now has all of it
+				k.pending.forget(r.Key, r.Ballot)
+			}
 			continue // its claim comes first; see tail
 		}
 		slots <- struct{}{}
