@@ -10,7 +10,7 @@ import (
 
 // suspectFormer suspects the leader before this one on the way of its term's first entries, and not once the other voters
 // have told what they hear: those that have voted here have not heard it for an election's time-out, which is longer
-// than a silence. What fails is left to the duties.
+// than a silence. Where leadership was handed over they have, and so has this gateway. What fails is left to the duties.
 func (n *Node) suspectFormer(ctx context.Context, former string) {
 	if p := n.fsm.read(); former == "" || n.cfg.Alone || p.stuck != nil || p.cluster == "" {
 		return

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/raft"
@@ -56,6 +57,10 @@ func (n *Node) leadHere(region string) error {
 		}
 		for _, s := range servers {
 			if s.ID != idOf(v.VoterID) || s.Suffrage != raft.Voter {
+				continue
+			}
+			if !n.linkedTo(v.Name) { // Raft would wait for it, and take no entries meanwhile
+				err = errors.New("there is no link with it")
 				continue
 			}
 			if err = r.LeadershipTransferToServer(s.ID, s.Address).Error(); err == nil {

@@ -73,10 +73,16 @@ func TestPatientTransport(t *testing.T) {
 			}
 		}
 	}()
-	g := &guarded{NetworkTransport: own, held: func(_ raft.ServerID, term uint64) bool {
+	g := &guarded{NetworkTransport: own, leads: func(_ raft.ServerID, term uint64) way {
 		mu.Lock()
 		defer mu.Unlock()
-		return !linked && leads && term == 3
+		switch {
+		case !leads || term != 3:
+			return wayOver
+		case !linked:
+			return wayCut
+		}
+		return wayOpen
 	}}
 	set := func(f func()) { mu.Lock(); defer mu.Unlock(); f() }
 	send := func(g raft.Transport) (resp raft.AppendEntriesResponse, took time.Duration, err error) {
@@ -105,8 +111,14 @@ func TestPatientTransport(t *testing.T) {
 		t.Errorf("after the end of all streams: %v, %v after %s", resp.Success, err, took)
 	}
 	set(func() { full = true })
-	if resp, took, err := send(g); err != nil || resp.Success || !resp.NoRetryBackoff || took < fullPause {
-		t.Errorf("a store that takes nothing: %+v, %v after %s", resp, err, took)
+	asked := time.Now()
+	for range 2 {
+		if resp, took, err := send(g); err != nil || resp.Success || !resp.NoRetryBackoff {
+			t.Errorf("a store that takes nothing: %+v, %v after %s", resp, err, took)
+		}
+	}
+	if took := time.Since(asked); took < fullPause {
+		t.Errorf("a store that takes nothing is asked again after %s", took)
 	}
 	set(func() { full, linked = false, false })
 	time.AfterFunc(5*heldLook, func() { set(func() { linked = true }) })
@@ -117,7 +129,7 @@ func TestPatientTransport(t *testing.T) {
 	set(func() { linked = false })
 	must(t, errors.Join(there.Close()))
 	time.AfterFunc(5*heldLook, func() { set(func() { leads = false }) })
-	if _, took, err := send(g); err == nil || took > time.Second {
+	if _, took, err := send(g); !errors.Is(err, errLeadsNoMore) || took > time.Second {
 		t.Errorf("without a link, and led by another: %v after %s", err, took)
 	}
 }

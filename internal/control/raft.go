@@ -62,7 +62,7 @@ func (n *Node) transport(distance time.Duration) raft.Transport {
 		// After a partition the next dial finds the way sooner than a long one does.
 		patience: time.Second + 5*distance,
 	}
-	return &guarded{held: n.held, NetworkTransport: overStreams(s, ways{n}, newRaftLog(n.log))}
+	return &guarded{leads: n.way, NetworkTransport: overStreams(s, ways{n}, newRaftLog(n.log))}
 }
 
 // startRaft starts Raft on a store that is of a cluster.

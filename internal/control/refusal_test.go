@@ -41,7 +41,7 @@ func pair(t *testing.T) (all [2]*raft.Raft, stores [2]*filling) {
 	for i, name := range []raft.ServerID{"a", "b"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		must(t, err)
-		transports[i] = &guarded{NetworkTransport: overStreams(&loose{Listener: l}, nil, newRaftLog(nil))}
+		transports[i] = &guarded{NetworkTransport: overStreams(&loose{Listener: l}, nil, newRaftLog(nil)), leads: func(raft.ServerID, uint64) way { return wayOpen }}
 		servers = append(servers, raft.Server{ID: name, Address: transports[i].LocalAddr()})
 	}
 	for i, s := range servers {

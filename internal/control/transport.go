@@ -2,6 +2,7 @@ package control
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -19,9 +20,10 @@ func overStreams(s raft.StreamLayer, to raft.ServerAddressProvider, log hclog.Lo
 // answers with a panic.
 type guarded struct {
 	*raft.NetworkTransport
-	held func(id raft.ServerID, term uint64) bool // whether what is for a server had better wait; nil: never
-	mu   sync.RWMutex                             // held by heartbeats that are taken in
-	over bool
+	leads func(id raft.ServerID, term uint64) way
+	mu    sync.RWMutex // held by heartbeats that are taken in; guards what follows
+	over  bool
+	full  map[raft.ServerID]time.Time // when a server's store refused entries last
 }
 
 // SetHeartbeatHandler implements raft.Transport.

@@ -38,5 +38,6 @@ func (k *Keeper) hint(ctx context.Context, h hinting, r replica.Record) answers 
 	if found = found && told.Service == r.Service; found && old && !told.Deleted {
 		k.figures.hinted.Add(1)
 	}
+	told.Contents = nil // nothing rests on them, and a hint may be kept for a while
 	return answers{newest: told, found: found}
 }

@@ -156,7 +156,7 @@ func (k *Keeper) flushOnce(ctx context.Context) {
 		}
 		if !k.mine(&r) && !k.bequeathed(&r) {
 			if w.same { // whoever owns it now has all of it
-				k.pending.forget(r.Key, r.Ballot)
+				k.pending.agreed(&r)
 			}
 			continue // its claim comes first; see tail
 		}
