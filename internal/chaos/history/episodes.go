@@ -129,9 +129,27 @@ func (j *judge) won(h *Handling, e Episode) {
 			h.FirstWinning = d
 		}
 	}
-	if h.Winners > 0 && h.FirstWinning == never && e.Heal-e.Begin >= j.Bounds.Handled {
+	if h.FirstWinning == never && e.Heal-e.Begin >= j.Bounds.Handled && j.anyBack(h, e) {
 		j.report(Available, e.Heal, "nobody could write during %s, though nothing was between %s and what the rule asks for", e.Name, winners(h))
 	}
+}
+
+// anyBack reports whether a gateway of the side that may write wrote between the heal before and this fault. One that was
+// started anew and had no life yet cannot have one while the control group has no majority; whether it comes back at all is
+// judged after the last heal.
+func (j *judge) anyBack(h *Handling, e Episode) bool {
+	healed := Time(0)
+	for _, o := range j.Episodes {
+		if o.Heal <= e.Begin {
+			healed = max(healed, o.Heal)
+		}
+	}
+	for g, p := range h.Parts {
+		if p == Winning && j.firstWrite(g, healed, e.Begin) != never {
+			return true
+		}
+	}
+	return false
 }
 
 func winners(h *Handling) (names string) {

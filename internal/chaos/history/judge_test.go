@@ -56,6 +56,12 @@ func TestJudge(t *testing.T) {
 			h.Calls = slices.DeleteFunc(h.Calls, func(c Call) bool { return silent(c.Gateway, c.Invoke) })
 			h.Effects = slices.DeleteFunc(h.Effects, func(e Effect) bool { return silent(e.Gateway, e.At) })
 		}, Available},
+		"the right side is not back yet from the fault before": {isolated(), func(h *story) {
+			h.Episodes = append([]Episode{{Name: "before", Start: 9000 * ms, Begin: 9000 * ms, Heal: 9980 * ms, Quiet: 9985 * ms}}, h.Episodes...)
+			silent := func(g string, at Time) bool { return g != "gw-3" && at >= 9000*ms && at < 14*s }
+			h.Calls = slices.DeleteFunc(h.Calls, func(c Call) bool { return silent(c.Gateway, c.Invoke) })
+			h.Effects = slices.DeleteFunc(h.Effects, func(e Effect) bool { return silent(e.Gateway, e.At) })
+		}, ""},
 		"fences grow": {three(), func(h *story) {
 			for i, f := range []uint64{5, 5, 9, 12} {
 				checked(h, Time(i)*s, "gw-1", f)
