@@ -48,7 +48,7 @@ func (s *session) serveBatch(w http.ResponseWriter, r *http.Request, in *Call) b
 		return true
 	}
 	if changes {
-		if err := s.refused(); err != nil {
+		if err := s.refusedTo(r); err != nil {
 			mcp.WriteError(w, asError(err), nil)
 			return true
 		}

@@ -41,7 +41,7 @@ func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call)
 	id := in.Envelope.ID.Of(in.Body)
 	changes := sets(in.Envelope.Method)
 	if changes {
-		if err := s.refused(); err != nil {
+		if err := s.refusedTo(r); err != nil {
 			writeFailure(w, in.Envelope.Method, err, id)
 			return true
 		}

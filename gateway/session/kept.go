@@ -121,6 +121,20 @@ func (s *session) refused() error {
 	return nil
 }
 
+// refusedTo is refused for a request. One that another gateway has sent on may have lain here while this process was stopped:
+// its agent has been answered elsewhere by then, and others may have changed the session since. So where contents are
+// kept before agents are answered, this gateway makes no such change while it may not write.
+func (s *session) refusedTo(r *http.Request) error {
+	err := s.refused()
+	if err != nil || r.Header.Get(mcp.HeaderRelay) == "" {
+		return err
+	}
+	if e := s.endless(); e != nil {
+		return e
+	}
+	return nil
+}
+
 // endless says why the session may not be ended for good now, nil if it may. Its node is not told then.
 func (s *session) endless() *mcp.Error {
 	if !s.kept() {

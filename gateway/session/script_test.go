@@ -123,6 +123,7 @@ type wire struct {
 	id      string // session
 	auth    string
 	version string
+	relay   string // the gateway that sends on what the agent asks
 	client  *http.Client
 }
 
@@ -163,6 +164,7 @@ func (w *wire) do(method, body, lastEventID string) *http.Response {
 	set("Mcp-Session-Id", w.id)
 	set("Last-Event-ID", lastEventID)
 	set("MCP-Protocol-Version", w.version)
+	set(mcp.HeaderRelay, w.relay)
 	resp, err := w.client.Do(req)
 	if err != nil {
 		w.t.Fatal(err)

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -367,5 +368,38 @@ func TestOpeningThatIsNotKept(t *testing.T) {
 			t.Fatal("the node keeps a session")
 		}
 		soon(t, time.After(time.Millisecond))
+	}
+}
+
+// TestRelayedChangeInAMinority: what another gateway has sent here may have lain here while this process was stopped, and be
+// done elsewhere by now: a change that cannot be committed is not made at the node. An agent of this gateway's own is told that
+// it is in a minority, and its changes are made.
+func TestRelayedChangeInAMinority(t *testing.T) {
+	s := &script{json: true}
+	f := newFleet(t, 1, nil, s)
+	w := f.dial()
+	level := func(id int) string {
+		return fmt.Sprintf(`{"jsonrpc":"2.0","id":%d,"method":"logging/setLevel","params":{"level":"debug"}}`, id)
+	}
+	f.keep[0].cutOff.Store(mcp.NoAuthority(mcp.ReasonMinority, time.Second))
+	before := len(s.seen())
+	w.relay = "another"
+	if _, body := w.post(level(5)); !strings.Contains(body, `"id":5,"error":{"code":-32071`) {
+		t.Errorf("relayed: %q", body)
+	}
+	if more := s.seen()[before:]; len(more) > 0 {
+		t.Errorf("the node saw %q", more)
+	}
+	if resp, _ := w.call(6, "read"); resp.StatusCode != http.StatusOK {
+		t.Errorf("a relayed call: %s", resp.Status)
+	}
+	w.relay = ""
+	if resp, body := w.post(level(7)); resp.StatusCode != http.StatusOK || !strings.Contains(body, `"id":7,"result"`) {
+		t.Errorf("the agent's own: %s %q", resp.Status, body)
+	}
+	f.keep[0].cutOff.Store(nil)
+	w.relay = "another"
+	if resp, body := w.post(level(8)); resp.StatusCode != http.StatusOK {
+		t.Errorf("control: relayed, and no minority: %s %q", resp.Status, body)
 	}
 }
