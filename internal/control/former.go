@@ -39,7 +39,7 @@ func (d *driver) unheardOf(gateway string) (silent []authority.Life) {
 	fresh := func(at time.Duration) bool { return now-at <= bound }
 	hearing := slices.DeleteFunc(d.view.Ruling.Voters(), func(v authority.VoterID) bool {
 		at, ok := d.answered[v.Name]
-		return v != d.me && !(ok && fresh(at))
+		return v != d.me && (!ok || !fresh(at))
 	})
 	if !d.view.Ruling.SatisfiedBy(hearing) {
 		return nil

@@ -72,7 +72,7 @@ func pair(t *testing.T) (all [2]*raft.Raft, stores [2]*filling) {
 // as few requests on the way as Raft has by default, it is sent nothing any more after a few of them.
 func TestRefusedEntries(t *testing.T) {
 	all, stores := pair(t)
-	lead := 0
+	var lead int
 	for end := time.Now().Add(10 * time.Second); ; {
 		if i := map[bool]int{true: 0, false: 1}[all[0].State() == raft.Leader]; all[i].State() == raft.Leader {
 			lead = i
