@@ -2,14 +2,18 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/quorate/quorate/internal/poll"
 )
 
 // filling is a log store whose disk is full now and then, and takes its time.
@@ -19,7 +23,7 @@ type filling struct {
 }
 
 func (f *filling) StoreLogs(logs []*raft.Log) error {
-	time.Sleep(time.Millisecond)
+	<-time.After(time.Millisecond)
 	if f.full.Load() {
 		return errors.New("no space left on device")
 	}
@@ -72,17 +76,11 @@ func pair(t *testing.T) (all [2]*raft.Raft, stores [2]*filling) {
 // as few requests on the way as Raft has by default, it is sent nothing any more after a few of them.
 func TestRefusedEntries(t *testing.T) {
 	all, stores := pair(t)
-	var lead int
-	for end := time.Now().Add(10 * time.Second); ; {
-		if i := map[bool]int{true: 0, false: 1}[all[0].State() == raft.Leader]; all[i].State() == raft.Leader {
-			lead = i
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("nobody leads")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	lead := 0
+	poll.True(t, time.Millisecond, 10*time.Second, "one leads", func() bool {
+		lead = slices.IndexFunc(all[:], func(r *raft.Raft) bool { return r.State() == raft.Leader })
+		return lead >= 0
+	})
 	leader, other := all[lead], all[1-lead]
 	const rounds = 12
 	for round := range rounds {
@@ -91,23 +89,21 @@ func TestRefusedEntries(t *testing.T) {
 			load.Go(func() {
 				for range 200 {
 					leader.Apply([]byte("entry"), 0)
-					time.Sleep(time.Millisecond / 4)
+					<-time.After(time.Millisecond / 4)
 				}
 			})
 		}
-		time.Sleep(30 * time.Millisecond)
+		<-time.After(30 * time.Millisecond)
 		stores[1-lead].full.Store(true)
 		load.Wait()
 		stores[1-lead].full.Store(false)
 		want := leader.LastIndex()
-		for end := time.Now().Add(4 * time.Second); other.LastIndex() < want; time.Sleep(time.Millisecond) {
+		poll.True(t, time.Millisecond, 4*time.Second, fmt.Sprintf("round %d: the follower, whose disk has room again, has all %d entries", round, want), func() bool {
 			if leader.State() != raft.Leader {
 				t.Fatalf("round %d: leadership moved", round)
 			}
-			if time.Now().After(end) {
-				t.Fatalf("round %d: the follower has %d of %d entries, 4 s after its disk has room again", round, other.LastIndex(), want)
-			}
-		}
+			return other.LastIndex() >= want
+		})
 	}
 	t.Logf("N=%d rounds, %d entries", rounds, leader.LastIndex())
 }
