@@ -48,7 +48,7 @@ func listening(t *testing.T) (*loose, *raft.NetworkTransport) {
 	must(t, err)
 	s := &loose{Listener: l}
 	tr := overStreams(s, nil, newRaftLog(nil))
-	t.Cleanup(func() { _ = tr.Close() })
+	t.Cleanup(func() { _ = tr.Close(); s.end() })
 	return s, tr
 }
 

@@ -42,10 +42,12 @@ func pair(t *testing.T) (all [2]*raft.Raft, stores [2]*filling) {
 	t.Helper()
 	var servers []raft.Server
 	var transports [2]*guarded
+	var streams [2]*loose
 	for i, name := range []raft.ServerID{"a", "b"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		must(t, err)
-		transports[i] = &guarded{NetworkTransport: overStreams(&loose{Listener: l}, nil, newRaftLog(nil)), leads: func(raft.ServerID, uint64) way { return wayOpen }}
+		streams[i] = &loose{Listener: l}
+		transports[i] = &guarded{NetworkTransport: overStreams(streams[i], nil, newRaftLog(nil)), leads: func(raft.ServerID, uint64) way { return wayOpen }}
 		servers = append(servers, raft.Server{ID: name, Address: transports[i].LocalAddr()})
 	}
 	for i, s := range servers {
@@ -67,6 +69,7 @@ func pair(t *testing.T) (all [2]*raft.Raft, stores [2]*filling) {
 				t.Errorf("%s does not end: it waits for a decoder that waits for it", s.ID)
 			}
 			_ = transports[i].Close()
+			streams[i].end()
 		})
 	}
 	return all, stores
