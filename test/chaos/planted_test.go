@@ -138,7 +138,7 @@ func TestEveryBugHasAPlot(t *testing.T) {
 const everyPlot = "CHAOS_EVERY_PLOT"
 
 // tries is in how many runs of a plot a bug must be found: whether a call is under way at the moment that counts is chance.
-// recheck shows in three of ten, so that five runs without it were nothing special.
+// recheck showed in three of ten: a sixth of the times, five runs do not show it.
 const tries = 15
 
 // Every bug is found in the binary that has it, and nothing in the same binary without.
