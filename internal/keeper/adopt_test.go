@@ -48,6 +48,12 @@ func TestAdopted(t *testing.T) {
 				if lost := k.alone(); len(lost) > 0 {
 					t.Errorf("%d changes would be reported lost", len(lost))
 				}
+				before := s.has.Version
+				k.flushOnce(t.Context())
+				if s.has.Version != before {
+					t.Error("the owner's name was put at once, where other sessions are still to be taken over")
+				}
+				<-time.After(adoptedFor)
 				k.flushOnce(t.Context())
 				if s.has.Owner != "b" || s.has.Ballot == 0 || len(k.pending.waiting()) > 0 {
 					t.Errorf("later the store has %q under ballot %d; %d wait", s.has.Owner, s.has.Ballot, len(k.pending.waiting()))

@@ -140,8 +140,7 @@ func (f *finding) step(ctx context.Context, woken <-chan struct{}, what step) bo
 	case here:
 		f.finished = session.Found{Where: session.Here, Contents: f.local.Contents, Life: uint64(f.s.Me.Incarnation)}
 	case relay:
-		f.k.relays.another(f.record, f.service, f.s.Owner.Owner.Gateway, time.Now())
-		f.finished = session.Found{Where: session.There, Gateway: f.s.Owner.Owner.Gateway}
+		f.relay(f.s.Owner.Owner.Gateway, time.Now())
 	case ask:
 		f.ask(ctx)
 		return false
@@ -164,6 +163,15 @@ func (f *finding) step(ctx context.Context, woken <-chan struct{}, what step) bo
 		f.finished = f.nobody()
 	}
 	return true
+}
+
+// relay sends the request to the owner, and prepares for the end of one that is probably lost.
+func (f *finding) relay(owner string, now time.Time) {
+	f.k.relays.another(f.record, f.service, owner, now)
+	if f.k.foreseen.suspects(owner, now) {
+		f.k.foresee(f.service, f.record)
+	}
+	f.finished = session.Found{Where: session.There, Gateway: owner}
 }
 
 // wait lets time pass until something has changed. Meanwhile it asks who reaches an owner that is cut off from here.

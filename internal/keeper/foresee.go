@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -18,14 +19,34 @@ const (
 // foreseen are sessions that will be asked for as soon as their owner's life has ended, and that were looked for by a
 // hint while that takes its time. Nothing rests on a hint, so it may come early.
 type foreseen struct {
-	mu  sync.Mutex
-	all map[string]*foresight // by record
+	mu        sync.Mutex
+	all       map[string]*foresight // by record
+	suspected map[string]time.Time  // by gateway: when
 }
 
 type foresight struct {
 	answers
 	told chan struct{} // closed once the answers are there
 	at   time.Time
+}
+
+// suspect takes in that a gateway is probably lost.
+func (f *foreseen) suspect(gateway string, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	maps.DeleteFunc(f.suspected, func(_ string, at time.Time) bool { return now.Sub(at) >= foreseenFor })
+	if f.suspected == nil {
+		f.suspected = map[string]time.Time{}
+	}
+	f.suspected[gateway] = now
+}
+
+// suspects reports whether a gateway was probably lost a moment ago.
+func (f *foreseen) suspects(gateway string, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, ok := f.suspected[gateway]
+	return ok && now.Sub(at) < foreseenFor
 }
 
 // begin returns a place for what is asked now; nil: it was asked a moment ago, or there is no room.
@@ -89,8 +110,9 @@ func (k *Keeper) foresee(service, record string) {
 }
 
 // Suspected takes in that a gateway is probably lost: the sessions of requests that went there a moment ago are asked for
-// here next, as soon as it is fenced. It may take a moment.
+// here next, as soon as it is fenced, and so are those that go there yet. It may take a moment.
 func (k *Keeper) Suspected(gateway string) {
+	k.foreseen.suspect(gateway, time.Now())
 	for record, service := range k.relays.lately(gateway, time.Now()) {
 		k.foresee(service, record)
 	}

@@ -13,14 +13,15 @@ import (
 // cannot go there too; once its life has ended nobody waits for that any more.
 func TestForesee(t *testing.T) {
 	for name, c := range map[string]struct {
-		relayed, told, cut bool
-		hints              int
-		questions          int // that are waited for
+		relayed, told, again, cut bool
+		hints                     int
+		questions                 int // that are waited for
 	}{
-		"relayed and suspected":     {true, true, false, 1, 1},
-		"control: nobody suspects":  {true, false, false, 1, 2},
-		"of another's":              {false, true, false, 1, 2},
-		"not reached, so it waited": {false, false, true, 1, 1},
+		"relayed and suspected":     {true, true, false, false, 1, 1},
+		"suspected and relayed":     {false, true, true, false, 1, 1},
+		"control: nobody suspects":  {true, false, true, false, 1, 2},
+		"of another's":              {false, true, false, false, 1, 2},
+		"not reached, so it waited": {false, false, false, true, 1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fleet(t, func(t *testing.T, w *world, id string) {
@@ -38,11 +39,15 @@ func TestForesee(t *testing.T) {
 				w.mu.Unlock()
 				k := w.gws["b"].keeper
 				k.cfg.Committed = func(string) Committed { return s }
-				if c.relayed {
+				relayed := func(is bool) {
+					if !is {
+						return
+					}
 					if f := w.find(t, "b", id); f.Where != session.There {
 						t.Fatalf("%v", f.Where)
 					}
 				}
+				relayed(c.relayed)
 				if c.told {
 					k.Suspected("c") // whose sessions these are not
 					if s.hints != 0 {
@@ -50,6 +55,7 @@ func TestForesee(t *testing.T) {
 					}
 					k.Suspected("a")
 				}
+				relayed(c.again)
 				ended := make(chan time.Time, 1)
 				go func() { w.end("a"); ended <- time.Now() }()
 				if !c.cut {

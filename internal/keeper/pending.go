@@ -19,6 +19,8 @@ const (
 	flushEvery = 200 * time.Millisecond
 	// flushAtOnce is how many are on their way at one time; they share entries.
 	flushAtOnce = 256
+	// adoptedFor is how long a state waits that has nothing new: when a gateway is lost, what is taken over comes first.
+	adoptedFor = time.Second
 )
 
 // pending is the newest state of sessions that is not committed yet, in memory.
@@ -159,6 +161,9 @@ func (k *Keeper) flushOnce(ctx context.Context) {
 				k.pending.agreed(&r)
 			}
 			continue // its claim comes first; see tail
+		}
+		if w.same && time.Since(w.since) < adoptedFor {
+			continue
 		}
 		slots <- struct{}{}
 		work.Go(func() {

@@ -78,24 +78,57 @@ func inRegions(t *testing.T) setup {
 	return setup{apart: true, regions: true, far: 40 * time.Millisecond, seed: seed(t), updates: time.Second}
 }
 
+// leadGroup has a gateway lead the control group, as an operator would.
+func (w *world) leadGroup(m *member) {
+	w.t.Helper()
+	w.await(healed, m.name+" leads the control group", func() bool {
+		if m.cluster().Leader != m.name {
+			_, _ = m.operator("force-leader", m.region) // it is asked again
+		}
+		for _, o := range w.members {
+			if o.cluster().Leader != m.name {
+				return false
+			}
+		}
+		return true
+	})
+	w.writable(w.members...)
+	w.t.Logf("%s leads the control group", m.name)
+}
+
 // regionBar is for the next answer after a region is lost, p99.
 const regionBar = 2 * time.Second
 
 // TestRegionLost loses a region with its gateway and all its nodes, 80 ms from the others: everyone's next call is
 // answered by another region under its session, whether the region is dead or cut off.
 func TestRegionLost(t *testing.T) {
-	for name, cut := range map[string]bool{"killed": false, "black hole": true} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, inRegions(t))
-			url := w.balance(w.members[0], w.members[1], w.members[2])
-			agents := w.connectAll(url, number(t, "SESSIONS", 100))
-			w.copied(w.members[0])
-			f := w.through(agents, func() { w.lose(w.members[0], cut) })
-			w.survived(agents, f, regionBar)
-			w.find(w.members[0], cut)
-			w.writable(w.members...)
-		})
+	for _, c := range []struct {
+		name  string
+		cut   bool
+		group int  // whose region's gateway leads the control group
+		short bool // also where times are not judged
+	}{
+		{name: "killed", group: 1},
+		{name: "killed with the control group's leader", short: true},
+		{name: "black hole", cut: true, group: 1, short: true},
+		{name: "black hole with the control group's leader", cut: true},
+	} {
+		if c.short || timed() {
+			t.Run(c.name, func(t *testing.T) { loseRegion(t, c.cut, c.group) })
+		}
 	}
+}
+
+func loseRegion(t *testing.T, cut bool, group int) {
+	w := newWorld(t, inRegions(t))
+	url := w.balance(w.members[0], w.members[1], w.members[2])
+	agents := w.connectAll(url, number(t, "SESSIONS", 100))
+	w.copied(w.members[0])
+	w.leadGroup(w.members[group])
+	f := w.through(agents, func() { w.lose(w.members[0], cut) })
+	w.survived(agents, f, regionBar)
+	w.find(w.members[0], cut)
+	w.writable(w.members...)
 }
 
 // elects is how long NATS may go without a leader of the bucket, as docs/strategies.md says.
@@ -109,21 +142,24 @@ func TestRegionLostJetStream(t *testing.T) {
 		name  string
 		cut   bool
 		leads int  // whose region's NATS server
+		group int  // whose region's gateway leads the control group
 		short bool // also where times are not judged
 	}{
-		{name: "killed", leads: 1},
-		{name: "black hole", cut: true, leads: 1, short: true},
-		{name: "killed with the bucket's leader"},
-		{name: "black hole with the bucket's leader", cut: true},
+		{name: "killed", leads: 1, group: 1},
+		{name: "killed with the control group's leader", leads: 1},
+		{name: "black hole", cut: true, leads: 1, group: 1},
+		{name: "black hole with the control group's leader", cut: true, leads: 1, short: true},
+		{name: "killed with the bucket's leader", group: 1},
+		{name: "black hole with the bucket's leader", cut: true, group: 1},
 	} {
 		if c.short || timed() {
-			t.Run(c.name, func(t *testing.T) { loseWithNATS(t, c.cut, c.leads) })
+			t.Run(c.name, func(t *testing.T) { loseWithNATS(t, c.cut, c.leads, c.group) })
 		}
 	}
 }
 
 // loseWithNATS loses a region of a fleet whose sessions are in NATS alone.
-func loseWithNATS(t *testing.T, cut bool, leads int) {
+func loseWithNATS(t *testing.T, cut bool, leads, group int) {
 	s := inRegions(t)
 	s.engine = natsInRegions
 	w := newWorld(t, s)
@@ -132,6 +168,7 @@ func loseWithNATS(t *testing.T, cut bool, leads int) {
 	agents := w.connectAll(w.balance(lost, w.members[1], w.members[2]), few(t))
 	w.copied(lost)
 	w.lead(leads)
+	w.leadGroup(w.members[group])
 	led, bar := leads == 0, regionBar
 	if led {
 		bar += elects
