@@ -43,6 +43,21 @@ func (n *Node) Lease() time.Duration {
 // Promise is how long voters go on helping a gateway that they hear no more, by what is applied here; 0: not known yet.
 func (n *Node) Promise() time.Duration { return time.Duration(n.driver.promise.Load()) }
 
+// ToLeader is the round trip to the gateway that leads, as its link has measured it last; 0: this one leads, or it is not
+// known.
+func (n *Node) ToLeader() time.Duration {
+	leader := n.leader()
+	if leader == "" || leader == n.cfg.Gateway || n.cfg.Links == nil {
+		return 0
+	}
+	for _, l := range n.cfg.Links.Links() {
+		if l.Gateway == leader && l.Up {
+			return l.RTT
+		}
+	}
+	return 0
+}
+
 // Receive takes in a signal; it never blocks.
 func (n *Node) Receive(from string, payload []byte) {
 	s, ok := decodeSignal(payload)

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -53,6 +54,9 @@ func TestAdopted(t *testing.T) {
 				if s.has.Version != before {
 					t.Error("the owner's name was put at once, where other sessions are still to be taken over")
 				}
+				if states, lag := k.Waiting(); len(states) > 0 || lag > 0 {
+					t.Errorf("%v wait for up to %s, and all of it is kept", states, lag)
+				}
 				<-time.After(adoptedFor)
 				k.flushOnce(t.Context())
 				if s.has.Owner != "b" || s.has.Ballot == 0 || len(k.pending.waiting()) > 0 {
@@ -65,6 +69,65 @@ func TestAdopted(t *testing.T) {
 				}
 				if len(k.alone()) != 1 {
 					t.Error("control: a change that waits would not be reported lost")
+				}
+				if states, _ := k.Waiting(); states[replica.Pending] != 1 {
+					t.Errorf("control: of a change that waits it is said: %v", states)
+				}
+			})
+		})
+	}
+}
+
+// asked notes when a ballot is asked to be promised first.
+type asked struct {
+	*shelf
+	at time.Time
+}
+
+func (a *asked) Take(ctx context.Context, r replica.Record) (replica.Record, bool, error) {
+	a.mu.Lock()
+	if a.at.IsZero() {
+		a.at = time.Now()
+	}
+	a.mu.Unlock()
+	return a.shelf.Take(ctx, r)
+}
+
+// TestYield: who is far from the group's leader leaves the store to others first, for as long as its claim takes to arrive;
+// who has none to leave it to does not wait.
+func TestYield(t *testing.T) {
+	for name, c := range map[string]struct {
+		far, after time.Duration
+		bare       bool
+	}{
+		"far":                 {far: 80 * time.Millisecond, after: 40 * time.Millisecond},
+		"at the leader":       {},
+		"in copies, or alike": {far: 80 * time.Millisecond, bare: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet(t, func(t *testing.T, w *world, id string) {
+				rec, _ := recordOf(w.key, id)
+				r := &replica.Record{Key: recordKey(rec), Service: "s", Owner: "a", Version: 5, Contents: contentsOf(5)}
+				s := &asked{shelf: &shelf{has: r, old: r}}
+				w.mu.Lock()
+				for _, m := range w.gws {
+					clear(m.copies)
+				}
+				w.mu.Unlock()
+				w.gws["b"].toLeader = c.far
+				kept := Committed(s)
+				if c.bare {
+					kept = unhinted{s}
+				}
+				w.gws["b"].keeper.cfg.Committed = func(string) Committed { return kept }
+				w.end("a")
+				<-time.After(time.Second) // everybody has heard of it
+				began := time.Now()
+				if f := w.find(t, "b", id); f.Where != session.Here {
+					t.Fatalf("%v", f.Where)
+				}
+				if after := s.at.Sub(began); after != c.after {
+					t.Errorf("asked for a promise after %s, want %s", after, c.after)
 				}
 			})
 		})

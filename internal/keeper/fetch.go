@@ -48,6 +48,7 @@ func (f *finding) ahead(ctx context.Context) (answered func(wanted bool) *answer
 	r := replica.Record{Key: recordKey(f.record), Service: f.service, Ballot: uint64(f.s.Owner.Ballot) + 1, Until: f.id.Until().Unix()}
 	done := make(chan *answers, 1)
 	go func() {
+		f.yield(ctx)
 		a, err := f.k.gather(ctx, r)
 		if err != nil || a.incomplete() {
 			done <- nil
@@ -62,6 +63,15 @@ func (f *finding) ahead(ctx context.Context) (answered func(wanted bool) *answer
 		a := <-done // within ctx's time
 		cancel()
 		return a
+	}
+}
+
+// yield leaves the store to whoever is nearer to the group's leader for as long as costs nothing, since a claim takes longer:
+// of two that take over the same session, for a call and for a stream of its agent, that one is the first, and the
+// promise of the other would only have its own written again.
+func (f *finding) yield(ctx context.Context) {
+	if _, ok := f.k.cfg.Committed(f.service).(hinting); ok {
+		pause(ctx, nil, f.k.cfg.Authority.ToLeader()/2)
 	}
 }
 

@@ -110,7 +110,7 @@ func (k *Keeper) foresee(service, record string) {
 }
 
 // Suspected takes in that a gateway is probably lost: the sessions of requests that went there a moment ago are asked for
-// here next, as soon as it is fenced, and so are those that go there yet. It may take a moment.
+// here next, as soon as it is fenced, and so are those that still go there. It may take a moment.
 func (k *Keeper) Suspected(gateway string) {
 	k.foreseen.suspect(gateway, time.Now())
 	for record, service := range k.relays.lately(gateway, time.Now()) {

@@ -36,6 +36,8 @@ type Authority interface {
 	Claim(ctx context.Context, t authority.Take) (ballot authority.Index, err error)
 	// Promise is how long a gateway that nobody hears may hold on to its gate.
 	Promise() time.Duration
+	// ToLeader is the round trip to whoever commits claims; 0: this gateway does, or it is not known.
+	ToLeader() time.Duration
 	// Carriers are the gateways that carry traffic and whose lives have not ended.
 	Carriers() []authority.Life
 }

@@ -157,6 +157,9 @@ func (k *Keeper) moved(ctx context.Context, service string, all []replica.Record
 func (k *Keeper) Waiting() (states map[replica.State]int, lag time.Duration) {
 	states = map[replica.State]int{}
 	for _, w := range k.pending.waiting() {
+		if w.same { // all of it is kept
+			continue
+		}
 		states[w.state(k.cfg.Plan(w.Service).Retries)]++
 		lag = max(lag, time.Since(w.since))
 	}

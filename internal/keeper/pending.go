@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -34,7 +35,7 @@ type pending struct {
 // waiting is a state that waits.
 type waiting struct {
 	replica.Record
-	since time.Time // of the oldest change that waits
+	since time.Time // of the oldest change that waits, or of the takeover
 	tries int       // that came to nothing
 	same  bool      // but for its owner, as what is kept already: nothing is lost with it
 }
@@ -86,7 +87,7 @@ func (p *pending) put(next waiting) error {
 	if was && newer(&old.Record, &r) {
 		return nil
 	}
-	if was && !next.same {
+	if was && !next.same && !old.same {
 		next.since, next.tries = old.since, old.tries
 	}
 	bytes := p.bytes - len(old.Contents) + len(r.Contents)
@@ -97,6 +98,9 @@ func (p *pending) put(next waiting) error {
 		p.all = map[replica.Key]waiting{}
 	}
 	p.all[r.Key], p.bytes = next, bytes
+	if next.same { // it has time
+		return nil
+	}
 	select {
 	case p.work <- struct{}{}:
 	default:
@@ -168,9 +172,11 @@ func (k *Keeper) flushOnce(ctx context.Context) {
 		slots <- struct{}{}
 		work.Go(func() {
 			defer func() { <-slots }()
-			if err := k.put(ctx, r, 0); err == nil {
+			err := k.put(ctx, r, 0)
+			switch {
+			case err == nil, w.same && errors.Is(err, replica.ErrStale): // something newer is kept, which has all of it
 				k.pending.agreed(&r)
-			} else {
+			default:
 				k.pending.failed(r.Key)
 				k.log.Debug("a session is not committed yet", "cause", err.Error())
 			}

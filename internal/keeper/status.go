@@ -101,7 +101,7 @@ func (k *Keeper) seen(record string) (Sight, error) {
 	s.Here = !s.Deleted && c.Owner == a.Life()
 	if k.cfg.Committed(r.Service) != nil {
 		s.Class, s.State = k.cfg.Plan(r.Service).Class, string(replica.Synced)
-		if w, waits := k.pending.look(r.Key); waits {
+		if w, waits := k.pending.look(r.Key); waits && !w.same {
 			s.State, s.Lag = string(w.state(k.cfg.Plan(r.Service).Retries)), time.Since(w.since)
 		}
 		if v, ok := k.cfg.Committed(r.Service).(revised); ok {

@@ -59,6 +59,8 @@ type member struct {
 	has     map[string]uint64 // session id → what it has counted, of those in memory
 	lives   map[string]uint64 // session id → the life that owns it here; 0: given away
 	flights turns
+
+	toLeader time.Duration
 }
 
 func newMachine(t *testing.T) *authority.Machine {
@@ -249,6 +251,8 @@ func (m *member) Ended(l authority.Life) bool {
 }
 
 func (m *member) Promise() time.Duration { return promised }
+
+func (m *member) ToLeader() time.Duration { return m.toLeader }
 
 func (m *member) Carriers() []authority.Life {
 	m.w.mu.Lock()

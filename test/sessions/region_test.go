@@ -167,8 +167,8 @@ func loseWithNATS(t *testing.T, cut bool, leads, group int) {
 	w.stored()
 	agents := w.connectAll(w.balance(lost, w.members[1], w.members[2]), few(t))
 	w.copied(lost)
-	w.lead(leads)
 	w.leadGroup(w.members[group])
+	w.lead(leads)
 	led, bar := leads == 0, regionBar
 	if led {
 		bar += elects
