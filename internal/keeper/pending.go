@@ -38,6 +38,7 @@ type waiting struct {
 	since time.Time // of the oldest change that waits, or of the takeover
 	tries int       // that came to nothing
 	same  bool      // but for its owner, as what is kept already: nothing is lost with it
+	given bool      // to another gateway, with the session
 }
 
 func (p *pending) get(k replica.Key) (replica.Record, bool) {
@@ -108,6 +109,16 @@ func (p *pending) put(next waiting) error {
 	return nil
 }
 
+// give notes that what waits of a session was given away with it.
+func (p *pending) give(k replica.Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if w, ok := p.all[k]; ok {
+		w.given = true
+		p.all[k] = w
+	}
+}
+
 // forget drops what waits under this ballot or a lower one.
 func (p *pending) forget(k replica.Key, ballot uint64) {
 	p.mu.Lock()
@@ -161,7 +172,7 @@ func (k *Keeper) flushOnce(ctx context.Context) {
 			continue
 		}
 		if !k.mine(&r) && !k.bequeathed(&r) {
-			if w.same { // whoever owns it now has all of it
+			if w.same || w.given && k.succeeded(&r) { // whoever owns it now has all of it
 				k.pending.agreed(&r)
 			}
 			continue // its claim comes first; see tail
@@ -202,12 +213,21 @@ func (k *Keeper) outlived(r *replica.Record) bool {
 	if err != nil {
 		return false
 	}
-	owner := k.cfg.Authority.Owner(r.ID, id.Minter)
-	if owner.Owner.Gateway == k.cfg.Gateway || owner.Ballot <= authority.Index(r.Ballot) {
+	if !k.succeeded(r) {
 		return false
 	}
-	k.drop(&change{*r, id, 1}, owner)
+	k.drop(&change{*r, id, 1}, k.cfg.Authority.Owner(r.ID, id.Minter))
 	return true
+}
+
+// succeeded reports whether another gateway has claimed a session since this state was made.
+func (k *Keeper) succeeded(r *replica.Record) bool {
+	id, err := sessionid.ParseRecord(r.ID)
+	if err != nil {
+		return false
+	}
+	c := k.cfg.Authority.Owner(r.ID, id.Minter)
+	return c.Owner.Gateway != k.cfg.Gateway && c.Ballot > authority.Index(r.Ballot)
 }
 
 // mine reports whether this gateway owns a record under the ballot that the state names.

@@ -109,6 +109,7 @@ func (k *Keeper) giveAway(ctx context.Context, to string, in request) gift {
 		}
 		return gift{}
 	}
+	k.pending.give(recordKey(record))
 	k.figures.released.Add(1)
 	k.log.Debug("session given away", "gateway", to)
 	return gift{Released: true, Contents: contents}
