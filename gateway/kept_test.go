@@ -53,6 +53,7 @@ func (o owner) Mint() (string, uint64) {
 func (o owner) Changes(string) *mcp.Error { return nil }
 
 func (o owner) Ends(string) *mcp.Error { return nil }
+func (o owner) Commits(string) bool    { return false }
 
 func (o owner) Keep(_ context.Context, _, id string, contents []byte, _ session.How) error {
 	o.mu.Lock()

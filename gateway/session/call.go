@@ -103,8 +103,8 @@ func (c *call) settle(id string, failed bool) bool {
 		return false
 	}
 	c.ids = slices.Delete(c.ids, i, i+1)
-	if failed && c.undo != nil {
-		c.undo()
+	if failed {
+		c.takeBack()
 	}
 	return true
 }

@@ -64,6 +64,14 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 		writeFailure(w, c.method, err, c.first)
 		return true
 	}
+	if err := c.commit(); err != nil {
+		c.s.finish(c)
+		if !c.s.owned() {
+			return false
+		}
+		writeFailure(w, c.method, err, c.first)
+		return true
+	}
 	p, resp, err := c.walk(nil) //nolint:bodyclose // serveEvents and copyAnswer close it
 	for err == nil {
 		if resp.StatusCode == http.StatusOK && isEventStream(resp.Header) {
@@ -79,9 +87,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 		p, resp, err = c.walk(f) //nolint:bodyclose // as above
 	}
 	c.s.finish(c)
-	if c.undo != nil {
-		c.undo()
-	}
+	c.takeBack()
 	if c.seen == 0 && !c.s.owned() {
 		return false
 	}
@@ -153,9 +159,8 @@ func (c *call) answered(p *pin, data []byte) error {
 		return nil
 	case !env.HasError:
 		return c.confirm(p)
-	case c.undo != nil:
-		c.undo()
 	}
+	c.takeBack()
 	return nil
 }
 

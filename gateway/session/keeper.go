@@ -23,6 +23,8 @@ type Keeper interface {
 	Changes(service string) *mcp.Error
 	// Ends says why sessions of a service cannot be ended for good now, nil while they can. It must not block.
 	Ends(service string) *mcp.Error
+	// Commits reports whether a service's sessions are kept before agents are answered. It must not block.
+	Commits(service string) bool
 	// Keep stores a session as it is now. contents are the Keeper's from then on. An *mcp.Error that the error
 	// wraps is for the agent; ErrTaken ends the session here.
 	Keep(ctx context.Context, service, id string, contents []byte, how How) error

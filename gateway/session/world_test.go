@@ -47,6 +47,7 @@ type keeper struct {
 	failing atomic.Pointer[error] // of changes
 	undying atomic.Pointer[error] // of sessions' ends
 	cutOff  atomic.Pointer[mcp.Error]
+	commits atomic.Bool
 	finds   atomic.Int64
 	gate    chan struct{} // finds wait for it; nil: they do not
 }
@@ -93,6 +94,8 @@ func (k *keeper) Ends(string) *mcp.Error {
 	}
 	return k.lagging.Load()
 }
+
+func (k *keeper) Commits(string) bool { return k.commits.Load() }
 
 func (k *keeper) Keep(_ context.Context, service, id string, contents []byte, how session.How) error {
 	if e := k.failing.Load(); e != nil && how != session.Aside {

@@ -332,6 +332,9 @@ func (s sessionKeeper) Changes(service string) *mcp.Error { return s.k.keeper.Ch
 // Ends implements session.Keeper.
 func (s sessionKeeper) Ends(service string) *mcp.Error { return s.k.keeper.Ends(service) }
 
+// Commits implements session.Keeper.
+func (s sessionKeeper) Commits(service string) bool { return s.k.keeper.Commits(service) }
+
 // Keep implements session.Keeper.
 func (s sessionKeeper) Keep(ctx context.Context, service, id string, contents []byte, how session.How) error {
 	return s.k.keeper.Keep(ctx, service, id, contents, how)

@@ -36,6 +36,9 @@ func (k *Keeper) Ends(service string) *mcp.Error {
 	return k.Changes(service)
 }
 
+// Commits implements session.Keeper.
+func (k *Keeper) Commits(service string) bool { return k.cfg.Committed(service) != nil }
+
 // Keep implements session.Keeper.
 func (k *Keeper) Keep(ctx context.Context, service, id string, contents []byte, how session.How) error {
 	r, err := k.owned(service, id)
