@@ -45,6 +45,8 @@ type call struct {
 	sets   bool   // it sets something that the session's keeper is told before the agent is answered
 	how    How    // the keeper is told
 
+	committed bool // it was kept before the node was told
+
 	attempts int
 	seen     int         // of them, those that a node may have seen
 	again    atomic.Bool // sent again after a node may have begun to work on it

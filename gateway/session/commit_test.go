@@ -51,30 +51,56 @@ func TestCommittedBeforeTheNodeIsTold(t *testing.T) {
 	}
 }
 
-// TestCommittedAndRefusedByTheNode: what the node refuses is taken back where it is kept, too.
-func TestCommittedAndRefusedByTheNode(t *testing.T) {
-	s := &script{json: true}
-	f := newFleet(t, 1, nil, s)
-	w := f.dial()
-	f.keep[0].commits.Store(true)
-	during := ""
-	s.on = map[string]func(http.ResponseWriter, *http.Request, string){mcp.MethodSubscribe: func(rw http.ResponseWriter, _ *http.Request, id string) {
-		during, _, _ = f.w.kept(w.id)
+// TestCommittedAndNotMade: what the node refuses is taken back where it is kept, too, before the agent hears of it; what it
+// may have made is not. A gateway whose gate has closed meanwhile does not tell it.
+func TestCommittedAndNotMade(t *testing.T) {
+	plain := func(rw http.ResponseWriter, _ *http.Request, _ string) {
+		http.Error(rw, "not for you", http.StatusBadRequest)
+	}
+	inJSON := func(rw http.ResponseWriter, _ *http.Request, id string) {
 		rw.Header().Set("Content-Type", "application/json")
 		_, _ = rw.Write([]byte(`{"jsonrpc":"2.0","id":` + id + `,"error":{"code":-32002,"message":"no such resource"}}`))
-	}}
-	if _, body := w.post(subscribes); !strings.Contains(body, "-32002") {
-		t.Errorf("got %q", body)
 	}
-	if !strings.Contains(during, "test://r") {
-		t.Errorf("when the node was told, kept was %s", during)
+	inEvents := func(rw http.ResponseWriter, _ *http.Request, id string) {
+		rw.Header().Set("Content-Type", "text/event-stream")
+		_, _ = rw.Write([]byte(`data: {"jsonrpc":"2.0","id":` + id + `,"error":{"code":-32002,"message":"no such resource"}}` + "\n\n"))
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; soon(t, time.After(time.Millisecond)) {
-		if contents, _, _ := f.w.kept(w.id); !strings.Contains(contents, "test://r") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it is kept as if it had been made")
-		}
+	breaks := func(http.ResponseWriter, *http.Request, string) { panic(http.ErrAbortHandler) }
+	for name, tc := range map[string]struct {
+		node  func(http.ResponseWriter, *http.Request, string)
+		meant func(k *keeper)
+		says  string
+		told  bool
+		kept  bool
+	}{
+		"refused":           {inJSON, nil, "-32002", true, false},
+		"refused in events": {inEvents, nil, "-32002", true, false},
+		"refused in words":  {plain, nil, "not for you", true, false},
+		"made, or not":      {breaks, nil, "-32070", true, true},
+		"cut off, and kept": {inJSON, func(k *keeper) { k.cutOff.Store(mcp.NoAuthority(mcp.ReasonMinority, time.Second)) }, "-32070", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &script{json: true}
+			f := newFleet(t, 1, nil, s)
+			w := f.dial()
+			k, during := f.keep[0], ""
+			k.commits.Store(true)
+			if tc.meant != nil {
+				k.meant = func() { tc.meant(k) }
+			}
+			s.on = map[string]func(http.ResponseWriter, *http.Request, string){mcp.MethodSubscribe: func(rw http.ResponseWriter, r *http.Request, id string) {
+				during, _, _ = f.w.kept(w.id)
+				tc.node(rw, r, id)
+			}}
+			if _, body := w.post(subscribes); !strings.Contains(body, tc.says) {
+				t.Errorf("got %q", body)
+			}
+			if strings.Contains(during, "test://r") != tc.told {
+				t.Errorf("when the node was told, kept was %s", during)
+			}
+			if contents, _, _ := f.w.kept(w.id); strings.Contains(contents, "test://r") != tc.kept {
+				t.Errorf("kept is %s", contents)
+			}
+		})
 	}
 }

@@ -61,6 +61,7 @@ func (s *session) serveRequest(w http.ResponseWriter, r *http.Request, in *Call)
 // if the session has just stopped being owned here.
 func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 	if err := c.s.begin(c); err != nil {
+		c.takeBack()
 		writeFailure(w, c.method, err, c.first)
 		return true
 	}
@@ -87,7 +88,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 		p, resp, err = c.walk(f) //nolint:bodyclose // as above
 	}
 	c.s.finish(c)
-	c.takeBack()
+	err = c.unmade(err)
 	if c.seen == 0 && !c.s.owned() {
 		return false
 	}
@@ -121,7 +122,7 @@ func (c *call) copyAnswer(w http.ResponseWriter, p *pin, resp *http.Response) *f
 		return faultOfBody(p, err)
 	}
 	if whole {
-		if err := c.answered(p, head); err != nil {
+		if err := c.answered(p, resp.StatusCode, head); err != nil {
 			writeFailure(w, c.method, err, c.first)
 			return nil
 		}
@@ -148,19 +149,19 @@ func fill(body io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// answered looks at a whole JSON answer, if anything depends on it. An error is what the agent is told instead.
-func (c *call) answered(p *pin, data []byte) error {
+// answered looks at a whole answer that is no event stream, if anything depends on it. An error is what the agent is told
+// instead.
+func (c *call) answered(p *pin, status int, data []byte) error {
 	if c.undo == nil && !c.sets {
 		return nil
 	}
 	env, err := mcp.Scan(data)
 	switch {
-	case err != nil:
-		return nil
-	case !env.HasError:
+	case status >= http.StatusMultipleChoices, err == nil && env.HasError:
+		c.takeBack()
+	case err == nil:
 		return c.confirm(p)
 	}
-	c.takeBack()
 	return nil
 }
 

@@ -143,65 +143,6 @@ func (s *session) endless() *mcp.Error {
 	return s.m.cfg.Keeper.Ends(s.m.cfg.Service)
 }
 
-// commits reports whether this session is kept before its agent is answered.
-func (s *session) commits() bool { return s.kept() && s.m.cfg.Keeper.Commits(s.m.cfg.Service) }
-
-// commit has a change kept before the node makes it, where contents are kept before agents are answered. Else a gateway
-// that is cut off meanwhile would leave at the node what nobody knows of: whoever takes the session over would show it,
-// and lose it at the next move. What may be kept stays noted; it is told the node when the session moves.
-func (c *call) commit() error {
-	if !c.sets || !c.s.commits() {
-		return nil
-	}
-	err := c.s.keep(c.how)
-	var own *mcp.Error
-	if errors.As(err, &own) && own.Code == mcp.CodeNoAuthority {
-		c.s.keepAside()
-		return mcp.OutcomeUnknown(own.Reason)
-	}
-	if err != nil {
-		c.takeBack()
-	}
-	return err
-}
-
-// takeBack takes back what a request has set that came to nothing, also where it was kept already.
-func (c *call) takeBack() {
-	if c.undo == nil {
-		return
-	}
-	c.undo()
-	if c.s.commits() {
-		c.s.keepAside()
-	}
-}
-
-// confirm has a change kept that the node has made, before the agent hears of it. One of which nobody knows whether it
-// is kept stays, since it may have been seen: it is kept later, unless another gateway takes the session over before.
-// One that cannot be kept is taken back, and the session leaves what it is at the node.
-func (c *call) confirm(p *pin) error {
-	if !c.sets {
-		return nil
-	}
-	err := c.s.keep(c.how)
-	var own *mcp.Error
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrTaken):
-		return mcp.OutcomeUnknown("session_moved")
-	case errors.As(err, &own) && own.Code == mcp.CodeNoAuthority:
-		c.s.keepAside()
-		return mcp.OutcomeUnknown(own.Reason)
-	}
-	if c.undo != nil {
-		c.undo()
-		c.s.keepAside()
-	}
-	c.s.lose(p, "a change of the session cannot be kept")
-	return err
-}
-
 // waits says how the keeper is told what an agent waits for who is answered with w.
 func waits(w http.ResponseWriter, how How) How {
 	if len(w.Header()[mcp.HeaderAuthority]) > 0 {

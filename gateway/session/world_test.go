@@ -48,6 +48,7 @@ type keeper struct {
 	undying atomic.Pointer[error] // of sessions' ends
 	cutOff  atomic.Pointer[mcp.Error]
 	commits atomic.Bool
+	meant   func() // called when something is kept; nil: nothing
 	finds   atomic.Int64
 	gate    chan struct{} // finds wait for it; nil: they do not
 }
@@ -109,6 +110,9 @@ func (k *keeper) Keep(_ context.Context, service, id string, contents []byte, ho
 	}
 	r.service, r.contents = service, contents
 	r.versions++
+	if k.meant != nil && how == session.Change {
+		k.meant()
+	}
 	return nil
 }
 
