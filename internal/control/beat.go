@@ -78,6 +78,9 @@ func (d *driver) take(a arrival) {
 	if len(a.Confirm) > 0 {
 		d.seal()
 	}
+	if r := a.Resigns; r != nil && a.from == d.leader() {
+		d.resigned.Store(&resigned{a.from, r.Term})
+	}
 	if h := a.Heard; h != nil && h.Voter.Name == a.from && len(h.Lives) <= maxHeard && d.leader() == d.cfg.Gateway {
 		d.others[a.from] = told{*h, d.lease.Now()}
 		d.hurry(h)

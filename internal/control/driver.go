@@ -52,6 +52,7 @@ type driver struct {
 	version  atomic.Uint64
 	promise  atomic.Int64
 	life     atomic.Uint64 // the gate's incarnation; 0: none, or it has ended
+	resigned atomic.Pointer[resigned]
 }
 
 func newDriver(cfg *Config, f *fsm, s *store, lease *authority.Lease) (*driver, error) {

@@ -14,6 +14,13 @@ type signal struct {
 	Ack     *authority.Ack           `json:"a,omitempty"`
 	Confirm []authority.Confirmation `json:"f,omitempty"`
 	Heard   *hearing                 `json:"h,omitempty"`
+	Resigns *resignation             `json:"r,omitempty"`
+}
+
+// resignation is what a leader tells the voters that has given up, as too few of them answer it. They may have heard it all
+// the while, and need not wait for an election's time-out of silence.
+type resignation struct {
+	Term uint64 `json:"t"`
 }
 
 // hearing is what a voter tells the leader: how long ago it heard from each life, and how far others are.

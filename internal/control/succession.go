@@ -10,8 +10,8 @@ import (
 	"github.com/quorate/quorate/internal/authority"
 )
 
-// succession has Raft elect a leader as soon as the last one's process is gone, and otherwise as soon as it has been silent
-// for an election's timeout: Raft itself looks once in one to two of them, and so finds a silence only after up to three.
+// succession has Raft elect a leader soon after the last one's process is gone, or has given up, and otherwise as soon as it
+// has been silent for an election's timeout: Raft itself looks once in one to two of them, and so finds a silence only after up to three.
 // Raft decides as ever; what changes is when a follower stops to wait.
 func (n *Node) succession(ctx context.Context) {
 	if n.cfg.Alone {
@@ -19,16 +19,52 @@ func (n *Node) succession(ctx context.Context) {
 	}
 	tick := time.NewTicker(n.cfg.Interval / quarters / 2)
 	defer tick.Stop()
+	led := uint64(0)
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
-		if r := n.current(); r != nil && n.orphaned(r) {
+		r := n.current()
+		if r == nil {
+			continue
+		}
+		led = n.resign(r, led)
+		if n.orphaned(r) {
 			n.campaign(ctx, r)
 		}
 	}
+}
+
+// resigned is a leader that has given up, and its term.
+type resigned struct {
+	gateway string
+	term    uint64
+}
+
+// resign tells the other voters that this gateway has led in a term and leads no more, where nobody else does: it gives up
+// because it hears too few of them, and they may hear it well. It returns the term in which this gateway leads now, 0: in none.
+func (n *Node) resign(r *raft.Raft, led uint64) uint64 {
+	if r.State() == raft.Leader {
+		return r.CurrentTerm()
+	}
+	if led == 0 || n.leader() != "" || n.cfg.Links == nil {
+		return 0
+	}
+	s := signal{Cluster: n.clusterLabel(), Resigns: &resignation{Term: led}}
+	for _, v := range n.Voters() {
+		if v.Name != n.cfg.Gateway {
+			n.cfg.Links.Signal(v.Name, s.encode())
+		}
+	}
+	return 0
+}
+
+// gaveUp reports whether a leader has said that it leads no more in this term.
+func (n *Node) gaveUp(leader string, term uint64) bool {
+	said := n.driver.resigned.Load()
+	return said != nil && *said == resigned{leader, term}
 }
 
 // orphaned reports whether this follower's leader is lost, and it is this gateway's turn to say so.
@@ -45,7 +81,7 @@ func (n *Node) orphaned(r *raft.Raft) bool {
 	if silent >= max(n.tenureNow(), r.ReloadableConfig().HeartbeatTimeout-ahead)+turn {
 		return true
 	}
-	return silent >= n.tenureNow()+turn && gone(n.cfg.Links.Links(), leader, silent)
+	return silent >= n.tenureNow()+turn && (n.gaveUp(leader, r.CurrentTerm()) || gone(n.cfg.Links.Links(), leader, silent))
 }
 
 // votes reports whether this gateway is a voter.

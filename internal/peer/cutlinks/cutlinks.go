@@ -19,23 +19,42 @@ type Net struct {
 	mu      sync.Mutex
 	address map[string]string // where others dial, by name
 	cut     func(a, b string) bool
+	stopped func(a, b string) bool // streams alone
 	streams map[net.Conn][2]string
 }
 
+func nothing(string, string) bool { return false }
+
 // New returns a net in which nothing is cut.
 func New() *Net {
-	return &Net{address: map[string]string{}, cut: func(string, string) bool { return false }, streams: map[net.Conn][2]string{}}
+	return &Net{address: map[string]string{}, cut: nothing, stopped: nothing, streams: map[net.Conn][2]string{}}
 }
 
 // Cut cuts the links of which apart says so, whatever the order of their ends, and heals the others. Streams that are
 // cut end. apart must not change its mind, nor call the net; nil heals all.
 func (n *Net) Cut(apart func(a, b string) bool) {
 	if apart == nil {
-		apart = func(string, string) bool { return false }
+		apart = nothing
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.cut = apart
+	n.end(apart)
+}
+
+// CutStreams cuts nothing but the streams of which apart says so, from the one that dials to the other; nil heals all.
+func (n *Net) CutStreams(apart func(a, b string) bool) {
+	if apart == nil {
+		apart = nothing
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopped = apart
+	n.end(apart)
+}
+
+// end ends the streams that are there; n.mu is held.
+func (n *Net) end(apart func(a, b string) bool) {
 	for c, ends := range n.streams {
 		if apart(ends[0], ends[1]) {
 			_ = c.Close()
@@ -94,7 +113,7 @@ func (l *Links) Stream(ctx context.Context, address string) (net.Conn, error) {
 		if at != address {
 			continue
 		}
-		if l.net.cut(l.name, name) {
+		if l.net.cut(l.name, name) || l.net.stopped(l.name, name) {
 			return nil, errors.Join(errCut, c.Close())
 		}
 		l.net.streams[c] = [2]string{l.name, name}
