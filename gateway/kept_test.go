@@ -263,6 +263,31 @@ func TestRelayBreaksForGood(t *testing.T) {
 	}
 }
 
+// TestRelayRefusedLater: what the owner may have made before the way to it broke is not told as if nothing had been done, though
+// it says so itself of the second try, as it may write no more by then.
+func TestRelayRefusedLater(t *testing.T) {
+	for method, want := range map[string]string{
+		`"logging/setLevel","params":{"level":"error"}`: "-32070",
+		`"tools/list","params":{}`:                      "-32071",
+	} {
+		p := startPair(t, stateful("n"))
+		id := p.a.openSession(t)
+		tries := 0
+		p.door["a"] = func(w http.ResponseWriter, r *http.Request, _ http.HandlerFunc) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			if tries++; tries == 1 {
+				hangUp(w)
+				return
+			}
+			mcp.WriteError(w, mcp.NoAuthority(mcp.ReasonMinority, time.Second), []byte("2"))
+		}
+		body := text(t, p.b.post(t, `{"jsonrpc":"2.0","id":2,"method":`+method+`}`, "Mcp-Session-Id", id, "MCP-Protocol-Version", "2025-06-18"))
+		if !strings.Contains(body, want) || tries < 2 {
+			t.Errorf("%s, %d tries: %s", method, tries, body)
+		}
+	}
+}
+
 // TestLostOverALongCall: a gateway that is lost after it has worked on a call for longer than a session is looked for is
 // followed by another all the same.
 func TestLostOverALongCall(t *testing.T) {

@@ -34,6 +34,9 @@ func (e *errand) relay(to string) (Outcome, bool) {
 	if e.askAgain(resp.Header) {
 		return 0, false
 	}
+	if e.acted && len(resp.Header[mcp.HeaderRefused]) > 0 { // of this try alone
+		return e.fail(mcp.OutcomeUnknown("gateway_lost"), Unknown), true
+	}
 	return e.pass(resp)
 }
 
