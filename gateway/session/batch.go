@@ -68,7 +68,7 @@ func (s *session) serveBatch(w http.ResponseWriter, r *http.Request, in *Call) b
 	}
 	in.Body = out.bytes()
 	c := s.newCall(in, ids)
-	c.sets = changes
+	c.sets, c.how = changes, waits(w, Change)
 	return c.serve(w, r)
 }
 

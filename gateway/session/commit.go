@@ -49,10 +49,13 @@ func (c *call) overtaken() error {
 // takeBack takes back what a request has set that came to nothing. It reports whether nobody will hear of it any more.
 func (c *call) takeBack() bool {
 	if c.undo == nil {
-		return c.first != nil // it had set nothing new; of a batch that is not known
+		return c.first != nil || !c.committed // it had set nothing new; of a batch that is not known
 	}
 	c.undo()
 	if !c.committed {
+		if c.s.commits() { // it may wait to be kept, or be part of what another call has had kept
+			c.s.keepAside()
+		}
 		return true
 	}
 	if err := c.s.keep(c.how); err != nil {

@@ -72,12 +72,14 @@ func TestCommittedAndNotMade(t *testing.T) {
 		says  string
 		told  bool
 		kept  bool
+		later bool // it is taken back after its agent was answered
 	}{
-		"refused":           {inJSON, nil, "-32002", true, false},
-		"refused in events": {inEvents, nil, "-32002", true, false},
-		"refused in words":  {plain, nil, "not for you", true, false},
-		"made, or not":      {breaks, nil, "-32070", true, true},
-		"cut off, and kept": {inJSON, func(k *keeper) { k.cutOff.Store(mcp.NoAuthority(mcp.ReasonMinority, time.Second)) }, "-32070", false, true},
+		"refused":                 {inJSON, nil, "-32002", true, false, false},
+		"refused in events":       {inEvents, nil, "-32002", true, false, false},
+		"refused in words":        {plain, nil, "not for you", true, false, false},
+		"made, or not":            {breaks, nil, "-32070", true, true, false},
+		"refused, and not undone": {inJSON, func(k *keeper) { err := error(mcp.NoAuthority(mcp.ReasonMinority, 0)); k.failing.Store(&err) }, "-32070", true, false, true},
+		"cut off, and kept":       {inJSON, func(k *keeper) { k.cutOff.Store(mcp.NoAuthority(mcp.ReasonMinority, time.Second)) }, "-32070", false, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &script{json: true}
@@ -98,7 +100,11 @@ func TestCommittedAndNotMade(t *testing.T) {
 			if strings.Contains(during, "test://r") != tc.told {
 				t.Errorf("when the node was told, kept was %s", during)
 			}
-			if contents, _, _ := f.w.kept(w.id); strings.Contains(contents, "test://r") != tc.kept {
+			contents, _, _ := f.w.kept(w.id)
+			for end := time.Now().Add(5 * time.Second); tc.later && strings.Contains(contents, "test://r") && time.Now().Before(end); contents, _, _ = f.w.kept(w.id) {
+				soon(t, time.After(time.Millisecond))
+			}
+			if strings.Contains(contents, "test://r") != tc.kept {
 				t.Errorf("kept is %s", contents)
 			}
 		})

@@ -67,7 +67,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	if err := c.commit(); err != nil {
 		c.s.finish(c)
-		if !c.s.owned() {
+		if errors.Is(err, ErrTaken) {
 			return false
 		}
 		writeFailure(w, c.method, err, c.first)
@@ -89,7 +89,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) bool {
 	}
 	c.s.finish(c)
 	err = c.unmade(err)
-	if c.seen == 0 && !c.s.owned() {
+	if c.seen == 0 && !c.committed && !c.s.owned() {
 		return false
 	}
 	writeFailure(w, c.method, err, c.first)
@@ -158,7 +158,9 @@ func (c *call) answered(p *pin, status int, data []byte) error {
 	env, err := mcp.Scan(data)
 	switch {
 	case status >= http.StatusMultipleChoices, err == nil && env.HasError:
-		c.takeBack()
+		if !c.takeBack() {
+			return mcp.OutcomeUnknown("session_store")
+		}
 	case err == nil:
 		return c.confirm(p)
 	}

@@ -111,6 +111,9 @@ func (c *call) splice(st *stream, p *pin, resp *http.Response) *fault {
 
 // fail answers every open request of the call with an error.
 func (c *call) fail(st *stream, err error) {
+	if c.committed {
+		err = c.unmade(err)
+	}
 	own := asError(err)
 	c.told(nil)
 	for _, id := range c.ids {
