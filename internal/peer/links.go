@@ -51,14 +51,15 @@ func (p *Peers) Links() []Link {
 	return all
 }
 
-// seek has the remotes dial at once that were a gateway when they were up last, or as soon as they are down. A link that it
-// has dialed has ended: whether it is still there is known sooner than by their turns.
-func (p *Peers) seek(gateway string) {
+// seek has the remotes dial at once that lead to a gateway: those that were it when they were up last, and those at the
+// address that it says is its own. Those that are up do as soon as they are down. A link that it has dialed came up or
+// ended: whether it is there is known sooner than by their turns.
+func (p *Peers) seek(gateway, address string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.remotes {
 		r.mu.Lock()
-		if r.last.Gateway == gateway {
+		if r.last.Gateway == gateway || r.to.Address == address {
 			notify(r.again)
 		}
 		r.mu.Unlock()

@@ -109,12 +109,14 @@ func (p *Peers) linked(conn *tls.Conn, t *trust, until time.Time) {
 		p.turnAway(conn.NetConn(), errors.New("too many links"))
 		return
 	}
+	seek := func() { p.seek(t.identity.Gateway, s.theirs.advertised()) }
+	seek()
 	p.work.Go(func() {
 		err := s.run(p.ctx)
 		p.mu.Lock()
 		delete(p.inbound, s)
 		p.mu.Unlock()
-		p.seek(t.identity.Gateway)
+		seek()
 		p.log.Debug("link from another gateway ended", "gateway", t.identity.String(), "cause", err.Error())
 	})
 }

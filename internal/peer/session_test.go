@@ -217,14 +217,51 @@ func TestSeek(t *testing.T) {
 	a, b := pairOf(t, f, nil)
 	b.stop()
 	began := time.Now()
-	await(t, "down", func() bool { return strings.Contains(a.link("west", false).Error, "refused") })
-	for range 20 { // each time it would rest for longer, up to 5 s
-		before := a.link("west", false).Refused
-		a.seek("b")
-		await(t, "dialed", func() bool { return a.link("west", false).Refused.After(before) })
-	}
+	a.tire(t, Remote{Region: "west", Address: b.address}, func() { a.seek("b", "") })
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("20 dials took %s", took)
+	}
+}
+
+// Whoever dials is dialed at once: a gateway that returns is linked both ways, however long it was dialed in vain.
+func TestDialedByWhomItDials(t *testing.T) {
+	t.Parallel()
+	for _, known := range []bool{true, false} {
+		t.Run(map[bool]string{true: "linked before", false: "new"}[known], func(t *testing.T) {
+			t.Parallel()
+			f := newFleet(t)
+			a, b := pairOf(t, f, nil)
+			at := Remote{Region: "west", Address: b.address}
+			var took time.Duration
+			for range 6 {
+				b.stop()
+				if !known {
+					a.dial(t)
+					a.dial(t, at)
+				}
+				a.tire(t, at, func() { notify(a.remote(at.Region, at.Address).again) })
+				b = start(t, f.credentials(t, f.issue(t, "west", "b", ca.Options{})), at.Address, func(c *Config) { c.Advertise = at.Address })
+				b.dial(t, Remote{Region: "east", Address: a.address})
+				began := time.Now()
+				await(t, "linked both ways", func() bool { return a.up("west")() && b.up("east")() })
+				took += time.Since(began)
+			}
+			if took > 3*time.Second { // in turn, 15 s
+				t.Errorf("6 times took %s", took)
+			}
+			t.Logf("N=6, %s in all", took)
+		})
+	}
+}
+
+// tire has a remote dialed in vain, at once each time, until it would rest for as long as it ever does: up to 5 s.
+func (g *gateway) tire(t *testing.T, at Remote, again func()) {
+	t.Helper()
+	await(t, "down", func() bool { return strings.Contains(g.link(at.Region, false).Error, "refused") })
+	for range 20 {
+		before := g.link(at.Region, false).Refused
+		again()
+		await(t, "dialed", func() bool { return g.link(at.Region, false).Refused.After(before) })
 	}
 }
 
