@@ -32,16 +32,28 @@ func (d distant) Dial(network, address string) (net.Conn, error) {
 // apart has three servers at home and, far from them, one with a mirror and a gateway's host.
 func apart(t *testing.T) (n *testnet.Net, c *natsproc.Cluster, hosts []*testnet.Host) {
 	t.Helper()
+	n, cfg, hosts := apartYet(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := natsproc.Start(ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n, c, hosts
+}
+
+// apartYet is the same before the servers have started.
+func apartYet(t *testing.T) (n *testnet.Net, cfg natsproc.Config, hosts []*testnet.Host) {
+	t.Helper()
 	if err := testnet.Available(); err != nil {
 		if os.Getenv("CI") != "" && os.Geteuid() == 0 {
 			t.Fatalf("CI runs as root and has no network namespaces: %v", err)
 		}
 		t.Skipf("NOT TESTED, servers in network namespaces: %v", err)
 	}
-	dir := t.TempDir() // removed after what is below has ended
+	cfg = natsproc.Config{Binary: programs.Server, Dir: t.TempDir()} // removed after what is below has ended
 	n = testnet.New(1)
 	t.Cleanup(n.Close)
-	var places []natsproc.Place
 	for i, region := range []string{"home", "home", "home", "away", ""} {
 		h, err := n.Host(fmt.Sprintf("host-%d", i+1))
 		if err != nil {
@@ -54,16 +66,13 @@ func apart(t *testing.T) (n *testnet.Net, c *natsproc.Cluster, hosts []*testnet.
 		}
 		if hosts = append(hosts, h); region != "" {
 			at := func(port int) string { return fmt.Sprintf("%s:%d", h.Addr(), port) }
-			places = append(places, natsproc.Place{Name: fmt.Sprintf("nats-%d", i+1), Client: at(4222), Cluster: at(6222), Monitoring: at(8222), Region: region, Group: h.Group()})
+			cfg.Places = append(cfg.Places, natsproc.Place{
+				Name: fmt.Sprintf("nats-%d", i+1), Client: at(4222), Cluster: at(6222), Monitoring: at(8222), Region: region,
+				Group: h.Group(), Dial: h.DialContext,
+			})
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	c, err := natsproc.Start(ctx, natsproc.Config{Binary: programs.Server, Dir: dir, Places: places})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n, c, hosts
+	return n, cfg, hosts
 }
 
 // at is a store whose gateway is on a host, with a mirror nearby or without.

@@ -3,13 +3,11 @@
 package natsproc
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +45,8 @@ type Place struct {
 	Client, Cluster, Monitoring string // HOST:PORT
 	Region                      string // a tag; "": none
 	Group                       *child.Group
+	// Dial connects to Monitoring; nil: from this process's own network.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Config of a cluster.
@@ -72,7 +72,7 @@ type Server struct {
 	process *child.Process
 }
 
-// Start starts all servers, and returns when JetStream has a leader.
+// Start starts all servers, and returns when they are a cluster (see [Cluster.Await]).
 func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if cfg.Sync == "" {
 		cfg.Sync = "always"
@@ -109,7 +109,7 @@ func (s *Server) document() string {
 		}
 	}
 	if len(routes) > 0 {
-		fmt.Fprintf(&b, "cluster {name: quorate, listen: %q, routes: [%s]}\n", s.Cluster, strings.Join(routes, ", "))
+		fmt.Fprintf(&b, "cluster {name: quorate, listen: %q, pool_size: %d, routes: [%s]}\n", s.Cluster, pool, strings.Join(routes, ", "))
 	}
 	return b.String()
 }
@@ -126,6 +126,9 @@ func (s *Server) Start(ctx context.Context) error {
 
 // Kill ends the server with SIGKILL and waits until it is gone.
 func (s *Server) Kill() { s.process.Kill(); <-s.process.Done() }
+
+// Stop ends the server with SIGTERM, as for maintenance, and waits until it is gone; it has to go within half a minute.
+func (s *Server) Stop() { _ = s.process.Terminate(30 * time.Second) }
 
 // URLs are those of all servers, for clients.
 func (c *Cluster) URLs() []string { return urls(c.Servers) }
@@ -174,42 +177,4 @@ func encoded(settings map[string]any) string {
 		panic(err) // texts and numbers always encode
 	}
 	return string(text)
-}
-
-// Await waits until every server says that JetStream is healthy there.
-func (c *Cluster) Await(ctx context.Context) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for _, s := range c.Servers {
-		for !s.healthy(ctx) {
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("natsproc: %s is not healthy: %w", s.Name, context.Cause(ctx))
-			case <-s.process.Done():
-				return fmt.Errorf("natsproc: %s ended: %w", s.Name, errors.Join(child.ErrEnded, s.process.Err()))
-			case <-tick.C:
-			}
-		}
-	}
-	return nil
-}
-
-// healthy asks the monitoring port from this process's own network; servers that are elsewhere count as healthy.
-func (s *Server) healthy(ctx context.Context) bool {
-	if !strings.HasPrefix(s.Monitoring, "127.") {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Monitoring+"/healthz", nil)
-	if err != nil {
-		return false
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
-	return err == nil && answer.StatusCode == http.StatusOK && bytes.Contains(body, []byte("ok"))
 }

@@ -57,6 +57,7 @@ func natsApart(w *world) string {
 func natsPlace(at *place, region string) natsproc.Place {
 	return natsproc.Place{
 		Name: at.host.Name, Client: at.address(), Cluster: at.address(), Monitoring: at.address(), Region: region, Group: at.group,
+		Dial: at.host.DialContext,
 	}
 }
 
