@@ -41,7 +41,7 @@ func (c *Cluster) Await(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("natsproc: %w, last: %v", context.Cause(ctx), last)
+			return fmt.Errorf("natsproc: %w", errors.Join(context.Cause(ctx), last))
 		}
 	}
 }
