@@ -26,7 +26,7 @@ const (
 // another one sooner than NATS's own election, while a leader that is stopped in order hands over at once. Where the
 // first half fails, NATS has become better than that page, and the takeover of sessions can.
 func TestElection(t *testing.T) {
-	v := vote(t)
+	e := newElectorate(t)
 	for _, way := range []struct {
 		name string
 		lose func(*natsproc.Server)
@@ -43,7 +43,7 @@ func TestElection(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			var took []time.Duration
 			for range trials(t) {
-				took = append(took, v.without(t, way.lose, way.ask))
+				took = append(took, e.without(t, way.lose, way.ask))
 			}
 			slices.Sort(took)
 			t.Logf("N=%d leaders %s: the first write after %v", len(took), way.name, took)

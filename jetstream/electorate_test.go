@@ -19,13 +19,13 @@ import (
 // elections is the stream of a bucket whose servers answer plain reads whoever leads, as those of a Quorate fleet do not.
 const elections = "KV_elections"
 
-// ballot is three servers and such a bucket at all of them.
-type ballot struct{ *natsproc.Cluster }
+// electorate is three servers and such a bucket at all of them.
+type electorate struct{ *natsproc.Cluster }
 
-func vote(t *testing.T) ballot {
+func newElectorate(t *testing.T) electorate {
 	t.Helper()
-	b := ballot{cluster(t)}
-	js := b.client(t, b.Servers)
+	e := electorate{cluster(t)}
+	js := e.client(t, e.Servers)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	kv, err := js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: strings.TrimPrefix(elections, "KV_"), Replicas: 3})
@@ -35,11 +35,11 @@ func vote(t *testing.T) ballot {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	return e
 }
 
 // client speaks to some of the servers.
-func (b ballot) client(t *testing.T, to []*natsproc.Server) jetstream.JetStream {
+func (e electorate) client(t *testing.T, to []*natsproc.Server) jetstream.JetStream {
 	t.Helper()
 	var urls []string
 	for _, s := range to {
@@ -59,15 +59,18 @@ func (b ballot) client(t *testing.T, to []*natsproc.Server) jetstream.JetStream 
 
 // without loses the bucket's leader just after a write, has another one asked for, and returns after how long the others
 // took a write. After it all servers are there again and have everything.
-func (b ballot) without(t *testing.T, lose func(*natsproc.Server), ask func(lost string) (subject, body string)) time.Duration {
+func (e electorate) without(t *testing.T, lose func(*natsproc.Server), ask func(lost string) (subject, body string)) time.Duration {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	leader := b.Servers[b.whole(ctx, t)]
-	js := b.client(t, slices.DeleteFunc(slices.Clone(b.Servers), func(s *natsproc.Server) bool { return s == leader }))
+	leader := e.Servers[e.whole(ctx, t)]
+	js := e.client(t, slices.DeleteFunc(slices.Clone(e.Servers), func(s *natsproc.Server) bool { return s == leader }))
 	asked, written := context.WithCancel(ctx)
 	var work sync.WaitGroup
 	acked := write(ctx, js)
+	if acked == 0 {
+		t.Fatal("the bucket is whole and takes no write")
+	}
 	began := time.Now()
 	lose(leader)
 	work.Go(func() { plainReads(asked, t, js, acked) })
@@ -87,16 +90,16 @@ func (b ballot) without(t *testing.T, lose func(*natsproc.Server), ask func(lost
 	if err := leader.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Await(ctx); err != nil {
+	if err := e.Await(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return took
 }
 
 // whole waits until a leader says that its followers have everything, and returns which server it is.
-func (b ballot) whole(ctx context.Context, t *testing.T) (leader int) {
+func (e electorate) whole(ctx context.Context, t *testing.T) (leader int) {
 	t.Helper()
-	js := b.client(t, b.Servers)
+	js := e.client(t, e.Servers)
 	for ; ; wait(ctx, 50*time.Millisecond) {
 		if ctx.Err() != nil {
 			t.Fatalf("the bucket is not whole: %v", context.Cause(ctx))
@@ -107,7 +110,7 @@ func (b ballot) whole(ctx context.Context, t *testing.T) (leader int) {
 		}
 		at := s.CachedInfo().Cluster
 		behind := slices.ContainsFunc(at.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current || p.Offline })
-		leader = slices.IndexFunc(b.Servers, func(s *natsproc.Server) bool { return s.Name == at.Leader })
+		leader = slices.IndexFunc(e.Servers, func(s *natsproc.Server) bool { return s.Name == at.Leader })
 		if leader >= 0 && !behind && len(at.Replicas) == 2 {
 			return leader
 		}
@@ -128,23 +131,27 @@ func write(ctx context.Context, js jetstream.JetStream) uint64 {
 // plainReads asks the servers that are left for what was acknowledged last, until ctx ends. Each answers with what it has
 // applied, and that a write is committed it may learn only of the next leader.
 func plainReads(ctx context.Context, t *testing.T, js jetstream.JetStream, acked uint64) {
-	answers, older, silent := 0, 0, 0
+	newest, older, silent := 0, 0, 0
+	refused := map[string]int{}
 	for ; ctx.Err() == nil; wait(ctx, 10*time.Millisecond) {
 		within, cancel := context.WithTimeout(ctx, 250*time.Millisecond)
 		m, err := js.Conn().RequestWithContext(within, "$JS.API.DIRECT.GET."+elections+".$KV.elections.key", nil)
 		cancel()
-		switch {
-		case ctx.Err() != nil:
-		case err != nil:
+		if err != nil {
 			silent++
+			continue
+		}
+		at, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
+		switch {
+		case err != nil:
+			refused[m.Header.Get("Status")+" "+m.Header.Get("Description")]++
+		case at < acked:
+			older++
 		default:
-			answers++
-			if at, err := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64); err != nil || at < acked {
-				older++
-			}
+			newest++
 		}
 	}
-	t.Logf("meanwhile %d plain reads were answered, %d of them without the write that was acknowledged, and %d were not", answers, older, silent)
+	t.Logf("meanwhile plain reads were answered with the acknowledged write %d times, with one before it %d times, otherwise %v, and not %d times", newest, older, refused, silent)
 }
 
 // questions asks until there is an answer.
